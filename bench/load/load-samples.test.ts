@@ -1,0 +1,17 @@
+import { expect, test } from "vitest";
+import { LoadSamples } from "./load-samples.ts";
+
+const PLAN = { warmUpMs: 100, durationMs: 200 };
+
+test("requests of the warm-up do not count, latencies are microseconds since they were due", () => {
+  const samples = new LoadSamples(PLAN, 1_000);
+  samples.add(1_050, 1_060, 0);
+  samples.add(1_100, 1_102, 0.5);
+  samples.add(1_299, 1_400, 0);
+  samples.add(1_300, 1_301, 0);
+  expect(samples.report()).toMatchObject({ requests: 2, p50: 2_000, max: 101_000, lateP99: 500 });
+});
+
+test("a run in which nothing was answered has no figures", () => {
+  expect(() => new LoadSamples(PLAN, 0).report()).toThrow("no request was answered in time");
+});

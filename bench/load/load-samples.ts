@@ -1,0 +1,35 @@
+import { BenchError } from "../bench-error.ts";
+import { quantilesOf } from "../measure/quantile.ts";
+import { type LoadPlan, type LoadReport, SAMPLES_MAX } from "./load-plan.ts";
+
+/** Collects the latencies of a run, without those of its warm-up. Takes ms, answers microseconds. */
+export class LoadSamples {
+  readonly #beginMs: number;
+  readonly #endMs: number;
+  readonly #latencies: number[] = [];
+  readonly #lateness: number[] = [];
+
+  constructor(plan: Pick<LoadPlan, "warmUpMs" | "durationMs">, nowMs: number) {
+    this.#beginMs = nowMs + plan.warmUpMs;
+    this.#endMs = this.#beginMs + plan.durationMs;
+  }
+
+  /** True when the time is over, or SAMPLES_MAX are there. */
+  isOver(nowMs: number): boolean {
+    return nowMs >= this.#endMs || this.#latencies.length >= SAMPLES_MAX;
+  }
+
+  /** Takes one answer; `dueMs` is when its request should have left, `lateMs` how much later it did. */
+  add(dueMs: number, nowMs: number, lateMs: number): void {
+    if (dueMs < this.#beginMs || dueMs >= this.#endMs) return;
+    this.#latencies.push((nowMs - dueMs) * 1_000);
+    this.#lateness.push(lateMs * 1_000);
+  }
+
+  /** Fails if nothing was answered. */
+  report(): LoadReport {
+    if (this.#latencies.length === 0) throw new BenchError("no request was answered in time");
+    const { count, ...latencies } = quantilesOf(this.#latencies);
+    return { requests: count, ...latencies, lateP99: quantilesOf(this.#lateness).p99 };
+  }
+}

@@ -1,0 +1,131 @@
+import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, expect, test } from "vitest";
+import type { Address } from "../../core/address.ts";
+import { type RunningService, type ServiceOptions, startService } from "./service.ts";
+import { SHOP, SHOP_SERVICES, type ShopService } from "./shop.ts";
+
+const ANY_PORT: Address = { host: "127.0.0.1", port: 0 };
+const running: { stop(): Promise<void> }[] = [];
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((each) => each.stop()));
+});
+
+test("the shop answers with every callee's answer inside", async () => {
+  const shop = await startShop();
+  const response = await get(shop.frontend.address, "/checkout");
+  expect(response.status).toBe(200);
+  expect(await response.json()).toEqual({
+    servedBy: "shop/frontend",
+    version: "baseline",
+    toPayCents: 3800,
+    cart: {
+      servedBy: "shop/cart",
+      version: "baseline",
+      lanterns: 2,
+      totalCents: 3800,
+      pricing: { servedBy: "shop/pricing", version: "baseline", lanternCents: 1900 },
+      inventory: { servedBy: "shop/inventory", version: "baseline", lanternsInStock: 12 },
+    },
+    loyalty: { servedBy: "shop/loyalty", version: "baseline", points: 240 },
+  });
+});
+
+test("the changed pricing names itself and another price", async () => {
+  const pricing = await start({ service: "pricing", version: "jane-42" });
+  expect(await (await get(pricing.address, "/price")).json()).toEqual({
+    servedBy: "shop/pricing",
+    version: "jane-42",
+    lanternCents: 1500,
+  });
+});
+
+test("baggage goes along with the calls of a request, and no other header does", async () => {
+  const seen: IncomingHttpHeaders[] = [];
+  const callee = await listenAnd(seen);
+  const frontend = await start({ service: "frontend", callees: { cart: callee, loyalty: callee } });
+  const baggage = "sandbox=jane-42!,a=b;p=1";
+  await get(frontend.address, "/checkout", { baggage, traceparent: "00-x", "forklane-key": "k" });
+  expect(seen.map((headers) => headers["baggage"])).toEqual([baggage, baggage]);
+  expect(Object.keys(seen[0] ?? {}).sort()).toEqual(["baggage", "connection", "host"]);
+});
+
+test("a request without baggage causes calls without baggage", async () => {
+  const seen: IncomingHttpHeaders[] = [];
+  const callee = await listenAnd(seen);
+  const frontend = await start({ service: "frontend", callees: { cart: callee, loyalty: callee } });
+  await get(frontend.address, "/checkout");
+  expect(seen.map((headers) => headers["baggage"])).toEqual([undefined, undefined]);
+});
+
+test("a callee that cannot be reached is named in the answer", async () => {
+  const gone = await start({ service: "loyalty" });
+  await gone.stop();
+  const frontend = await start({
+    service: "frontend",
+    callees: { cart: gone.address, loyalty: gone.address },
+  });
+  const response = await get(frontend.address, "/checkout");
+  expect(response.status).toBe(502);
+  expect(await response.json()).toMatchObject({
+    servedBy: "shop/frontend",
+    failed: expect.stringContaining(String(gone.address.port)),
+  });
+});
+
+test("another path is not found", async () => {
+  const loyalty = await start({ service: "loyalty" });
+  expect((await get(loyalty.address, "/")).status).toBe(404);
+});
+
+test("every callee of the shop is a service of the shop, and calls never go in a circle", () => {
+  const seen: ShopService[] = [];
+  for (const service of [...SHOP_SERVICES].reverse()) {
+    for (const callee of SHOP[service].callees) expect(seen).toContain(callee);
+    seen.push(service);
+  }
+});
+
+/** Starts all services from the leaves to the frontend, without any proxy between. */
+async function startShop(): Promise<Record<ShopService, RunningService>> {
+  const shop: Partial<Record<ShopService, RunningService>> = {};
+  for (const service of [...SHOP_SERVICES].reverse()) {
+    const callees = Object.fromEntries(
+      SHOP[service].callees.map((callee) => [callee, shop[callee]?.address ?? ANY_PORT]),
+    );
+    shop[service] = await start({ service, callees });
+  }
+  return shop as Record<ShopService, RunningService>;
+}
+
+async function start(options: Partial<ServiceOptions> & Pick<ServiceOptions, "service">) {
+  const service = await startService({
+    version: "baseline",
+    listen: ANY_PORT,
+    callees: {},
+    ...options,
+  });
+  running.push(service);
+  return service;
+}
+
+async function listenAnd(seen: IncomingHttpHeaders[]): Promise<Address> {
+  const server: Server = createServer((request, response) => {
+    seen.push(request.headers);
+    response.end("{}");
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  running.push({
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  });
+  return { host: "127.0.0.1", port: (server.address() as AddressInfo).port };
+}
+
+function get(address: Address, path: string, headers: Record<string, string> = {}) {
+  return fetch(`http://${address.host}:${address.port}${path}`, { headers });
+}

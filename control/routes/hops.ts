@@ -1,0 +1,75 @@
+import type { HopBatch, HopRecord } from "../../core/hop-record.ts";
+import { ControlError } from "../error.ts";
+import { HopBatchSchema, HopRecordSchema } from "../schema/hop.ts";
+import type { ControlApp, ControlContext } from "./context.ts";
+import { NO_CONTENT } from "./responses.ts";
+import { checkShape } from "./shape.ts";
+
+/**
+ * `POST /v1/hops`: what proxies recorded, in batches of NDJSON.
+ *
+ * Before: server.ts. After: evidence/evidence.ts, watch/flush.ts.
+ * Invariant: a batch is taken whole or refused whole.
+ */
+export async function addHopRoute(app: ControlApp, context: ControlContext): Promise<void> {
+  // Its own scope: no other route takes this media type, and this one takes no other.
+  await app.register((scope, _options, registered) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser(
+      "application/x-ndjson",
+      { parseAs: "string" },
+      (_request, text, done) => done(null, text),
+    );
+    scope.post(
+      "/v1/hops",
+      {
+        schema: {
+          summary: "Report hop records: HopBatch, then a HopRecord a line (core/hop-record.ts)",
+          consumes: ["application/x-ndjson"],
+          response: NO_CONTENT,
+        },
+      },
+      async (request, reply) => {
+        take(context, String(request.body ?? ""));
+        reply.code(204);
+      },
+    );
+    registered();
+  });
+}
+
+function take(context: ControlContext, text: string): void {
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  const { batch }: HopBatch = checkShape(HopBatchSchema, parseLine(lines, 0), "record-invalid");
+  const records = lines.slice(1).map((_, index) => readRecord(lines, index + 1));
+  context.evidence.add(batch, records);
+  for (const record of records) tellExchange(context, record);
+  if (batch.flush !== null) context.flushes.answered(batch.flush, batch.proxy);
+}
+
+function readRecord(lines: readonly string[], index: number): HopRecord {
+  const value = parseLine(lines, index);
+  try {
+    return checkShape(HopRecordSchema, value, "record-invalid");
+  } catch (error) {
+    if (!(error instanceof ControlError)) throw error;
+    const detail = `line ${index + 1}: ${error.message}`;
+    throw new ControlError("record-invalid", detail, { errors: error.errors, cause: error });
+  }
+}
+
+function parseLine(lines: readonly string[], index: number): unknown {
+  try {
+    return JSON.parse(lines[index] ?? "");
+  } catch (error) {
+    throw new ControlError("record-invalid", `line ${index + 1} is no JSON`, { cause: error });
+  }
+}
+
+/** An exchange concerns the sandbox that has its key, and the one whose fork it would have met. */
+function tellExchange(context: ControlContext, record: HopRecord): void {
+  const owner = context.live.tables.ownerOf(record.key);
+  if (owner === null) return;
+  const topic = `exchanges of ${owner}`;
+  if (context.feed.hasReaders(topic)) context.feed.tell(topic, "exchange", record);
+}

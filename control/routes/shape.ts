@@ -1,0 +1,79 @@
+import type { Static, TSchema } from "typebox";
+import { Compile, type Validator } from "typebox/compile";
+import { ControlError, type ControlErrorCode } from "../error.ts";
+import type { BodyError } from "../model/validate.ts";
+
+/** Errors of one document that are told: more help nobody. */
+const ERRORS_MAX = 20;
+
+/** What typebox says of one error; only what is read here. */
+interface SchemaError {
+  readonly keyword: string;
+  readonly instancePath: string;
+  readonly params: object;
+  readonly message: string;
+}
+
+const compiled = new WeakMap<TSchema, Validator>();
+
+/** Returns the value if it has the shape that a schema asks for; throws ControlError naming each property that has not. */
+export function checkShape<T extends TSchema>(
+  schema: T,
+  value: unknown,
+  code: ControlErrorCode = "body-invalid",
+): Static<T> {
+  const validator = validatorOf(schema);
+  if (validator.Check(value)) return value as Static<T>;
+  const errors = readableErrors(validator.Errors(value) as readonly SchemaError[]);
+  const detail = errors.length === 0 ? "it has a wrong shape" : textOf(errors[0]);
+  throw new ControlError(code, detail, { errors });
+}
+
+/** Checks path and query parameters, which are texts: numbers and booleans are read from them. */
+export function checkParameters<T extends TSchema>(schema: T, value: unknown): Static<T> {
+  return checkShape(schema, validatorOf(schema).Convert(value), "query-invalid");
+}
+
+function validatorOf(schema: TSchema): Validator {
+  const known = compiled.get(schema);
+  if (known !== undefined) return known;
+  const validator = Compile(schema) as unknown as Validator;
+  compiled.set(schema, validator);
+  return validator;
+}
+
+function textOf(error: BodyError | undefined): string {
+  return error === undefined
+    ? ""
+    : `${error.path === "" ? "the document" : error.path} ${error.message}`;
+}
+
+/** Unknown properties are named one by one; what follows from another error is left out. */
+function readableErrors(errors: readonly SchemaError[]): BodyError[] {
+  const readable: BodyError[] = [];
+  for (const { keyword, instancePath, params, message } of errors) {
+    if (keyword === "boolean") continue;
+    if (keyword === "additionalProperties") {
+      for (const name of namesIn(params, "additionalProperties")) {
+        readable.push({ path: `${instancePath}/${name}`, message: "is no known property" });
+      }
+    } else if (keyword === "required") {
+      for (const name of namesIn(params, "requiredProperties")) {
+        readable.push({ path: `${instancePath}/${name}`, message: "is missing" });
+      }
+    } else {
+      readable.push({ path: instancePath, message: `${message}${allowedText(params)}` });
+    }
+  }
+  return readable.slice(0, ERRORS_MAX);
+}
+
+function namesIn(params: object, property: string): string[] {
+  const names = (params as Record<string, unknown>)[property];
+  return Array.isArray(names) ? names.map((name) => String(name).slice(0, 80)) : [];
+}
+
+function allowedText(params: object): string {
+  const allowed = (params as { allowedValues?: unknown }).allowedValues;
+  return Array.isArray(allowed) ? `: ${allowed.join(", ")}` : "";
+}

@@ -1,0 +1,42 @@
+import { expect, test } from "vitest";
+import { LOOPBACK_AND_PRIVATE, parseNetworks } from "./networks.ts";
+
+function networks(...cidrs: string[]) {
+  const parsed = parseNetworks(cidrs);
+  if (!parsed.ok) throw new Error(parsed.error);
+  return parsed.value;
+}
+
+test.each([
+  ["127.0.0.1", true],
+  ["::1", true],
+  ["::ffff:10.1.2.3", true],
+  ["172.31.255.255", true],
+  ["172.32.0.0", false],
+  ["169.254.169.254", false],
+  ["fe80::1", false],
+  ["8.8.8.8", false],
+  ["::ffff:8.8.8.8", false],
+  ["", false],
+  ["localhost", false],
+])("loopback and private ranges: %s is %s", (address, isIn) => {
+  expect(networks(...LOOPBACK_AND_PRIVATE).includes(address)).toBe(isIn);
+});
+
+test("a bare address is a network of one", () => {
+  const one = networks("10.0.0.1");
+  expect([one.includes("10.0.0.1"), one.includes("10.0.0.2")]).toEqual([true, false]);
+});
+
+test("no networks include nobody", () => {
+  expect(networks().includes("127.0.0.1")).toBe(false);
+});
+
+test.each(["10.0.0.0/33", "::1/129", "10.0.0/8", "example.com", "10.0.0.0/x", ""])(
+  "%j is no network, and the error names it",
+  (cidr) => {
+    const parsed = parseNetworks(["10.0.0.0/8", cidr]);
+    expect(parsed.ok).toBe(false);
+    if (!parsed.ok) expect(parsed.error).toContain(`"${cidr}"`);
+  },
+);

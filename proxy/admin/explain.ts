@@ -1,0 +1,96 @@
+import { err, ok, type Result } from "../../core/result.ts";
+import type { ProxyConfig } from "../config.ts";
+import { decide, decideAtFork } from "../routing/decide.ts";
+import type { Decision } from "../routing/decision.ts";
+import type { WorkloadTable } from "../routing/table.ts";
+import { type CarrierFields, readTag } from "../routing/tag.ts";
+
+/**
+ * Says where a request with these headers would go, and why, by the proxy's own decision.
+ *
+ * Before: admin.ts. After: routing/decide.ts. Asks, and changes nothing.
+ */
+
+/** Headers of one question. */
+const HEADERS_MAX = 100;
+
+/** The answer of `POST /explain`. */
+export interface Explanation {
+  readonly workload: string;
+  /** The tag as it was read; empty where there is none. */
+  readonly tag: string;
+  readonly decision: Decision["outcome"];
+  readonly reason: Decision["reason"];
+  readonly key: string | null;
+  /** Status of the answer if refused; 0 otherwise. */
+  readonly status: number;
+  readonly sandbox: string | null;
+  readonly endpoints: readonly string[];
+  readonly collision: string | null;
+  readonly revision: string;
+}
+
+/** Answers `{"headers": {"baggage": "sandbox=jane-42"}}`; the error says what is wrong with it. */
+export function explain(
+  body: string,
+  table: WorkloadTable,
+  config: Pick<ProxyConfig, "workload" | "carriers" | "sandbox">,
+): Result<Explanation, string> {
+  const fields = parseHeaders(body);
+  if (!fields.ok) return fields;
+  const tag = readTag(config.carriers, fields.value);
+  const decision =
+    config.sandbox === null ? decide(table, tag) : decideAtFork(table, tag, config.sandbox);
+  return ok({
+    workload: config.workload,
+    tag: tag.text,
+    decision: decision.outcome,
+    reason: decision.reason,
+    key: decision.key,
+    status: decision.status,
+    sandbox: decision.route?.sandbox ?? null,
+    endpoints: decision.route?.endpoints ?? [],
+    collision: decision.collision,
+    revision: table.revision,
+  });
+}
+
+function parseHeaders(body: string): Result<CarrierFields, string> {
+  const headers = (parseJson(body) as { headers?: unknown } | null)?.headers;
+  const shape = 'the body is {"headers": {"name": "value", ...}}';
+  if (typeof headers !== "object" || headers === null || Array.isArray(headers)) return err(shape);
+  const pairs: [string, string][] = [];
+  for (const [name, value] of Object.entries(headers)) {
+    for (const each of Array.isArray(value) ? value : [value]) {
+      if (typeof each !== "string") return err(`${shape}; "${name.slice(0, 80)}" has no text`);
+      pairs.push([name.toLowerCase(), each.trim()]);
+    }
+  }
+  if (pairs.length > HEADERS_MAX) return err(`at most ${HEADERS_MAX} headers are read`);
+  return ok(new GivenFields(pairs));
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** The headers of a question, as routing reads those of a request. */
+class GivenFields implements CarrierFields {
+  readonly #pairs: readonly (readonly [string, string])[];
+
+  constructor(pairs: readonly (readonly [string, string])[]) {
+    this.#pairs = pairs;
+  }
+
+  value(index: number): string {
+    return this.#pairs[index]?.[1] ?? "";
+  }
+
+  find(name: string, from: number): number {
+    return this.#pairs.findIndex(([each], index) => index >= from && each === name);
+  }
+}

@@ -1,0 +1,178 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type ConfigError, type ProxyConfig, readProxyConfig } from "./config.ts";
+import { DEFAULT_LIMITS } from "./limits.ts";
+import { DEFAULT_CARRIERS } from "./routing/carrier.ts";
+
+type Words = Readonly<Record<string, string | undefined>>;
+
+const QUICK: Words = {
+  listen: "127.0.0.1:8110",
+  upstream: "127.0.0.1:9001",
+  workload: "shop/cart",
+  table: "table.json",
+};
+
+function accept(flags: Words, env: Words = {}): ProxyConfig {
+  const config = readProxyConfig(flags, env);
+  if (!config.ok) throw config.error;
+  return config.value;
+}
+
+function refuse(flags: Words, env: Words = {}): ConfigError {
+  const config = readProxyConfig(flags, env);
+  if (config.ok) throw new Error("it was accepted");
+  return config.error;
+}
+
+let dir: string;
+
+beforeEach(() => {
+  dir = mkdtempSync(path.join(tmpdir(), "forklane-config-"));
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+function fileWith(content: unknown): string {
+  const file = path.join(dir, "proxy.json");
+  writeFileSync(file, typeof content === "string" ? content : JSON.stringify(content));
+  return file;
+}
+
+describe("the configuration of a proxy", () => {
+  it("has a default for everything but listen, upstream, workload and the table", () => {
+    const config = accept(QUICK);
+    expect(config).toMatchObject({
+      mode: "inbound",
+      listen: { host: "127.0.0.1", port: 8110 },
+      upstream: { host: "127.0.0.1", port: 9001 },
+      workload: "shop/cart",
+      sandbox: null,
+      probePaths: [],
+      table: "table.json",
+      control: null,
+      tokenFile: null,
+      admin: null,
+      stateDir: null,
+      carriers: DEFAULT_CARRIERS,
+      entries: [],
+      accessLog: { file: null, untaggedEvery: 0 },
+      otlp: null,
+      limits: DEFAULT_LIMITS,
+    });
+    expect(config.instance).toMatch(/^shop\.cart-[0-9a-f]{8}$/);
+    expect(Object.isFrozen(config)).toBe(true);
+    for (const missing of ["listen", "upstream", "workload", "table"]) {
+      expect(refuse({ ...QUICK, [missing]: undefined }).message).toContain("is missing");
+    }
+  });
+
+  it("takes a flag before the environment, that before the file, that before the default", () => {
+    const config = fileWith({ admin: "127.0.0.1:1", instance: "from-file", mode: "edge" });
+    const env = { FORKLANE_ADMIN: "127.0.0.1:2", FORKLANE_INSTANCE: "from-env" };
+    expect(accept({ ...QUICK, config, admin: "127.0.0.1:3" }, env)).toMatchObject({
+      admin: { port: 3 },
+      instance: "from-env",
+      mode: "edge",
+    });
+  });
+
+  it("reads its file from where the environment says, with lists and limits in their long form", () => {
+    const file = fileWith({
+      ...QUICK,
+      "probe-path": ["/healthz", "/readyz"],
+      limit: { connectMs: 250, responseMs: 0 },
+      workers: 1,
+    });
+    const config = accept({}, { FORKLANE_CONFIG: file });
+    expect(config.probePaths).toEqual(["/healthz", "/readyz"]);
+    expect(config.limits).toEqual({ ...DEFAULT_LIMITS, connectMs: 250 });
+  });
+
+  it("believes tags of its own cluster next to a service, and of nobody at the edge", () => {
+    expect(accept(QUICK).trustTagsFrom.includes("10.1.2.3")).toBe(true);
+    expect(accept(QUICK).trustTagsFrom.includes("8.8.8.8")).toBe(false);
+    const edge = { ...QUICK, mode: "edge" };
+    expect(accept(edge).trustTagsFrom.includes("127.0.0.1")).toBe(false);
+    expect(accept(edge).entries).toEqual(["host", "cookie", "header"]);
+    const told = accept({ ...edge, "trust-tags-from": "192.0.2.0/24", entries: "header" });
+    expect(told.trustTagsFrom.includes("192.0.2.9")).toBe(true);
+    expect(told.entries).toEqual(["header"]);
+    expect(accept({ ...QUICK, "trust-tags-from": "none" }).trustTagsFrom.includes("::1")).toBe(
+      false,
+    );
+  });
+
+  it("takes control's address without a slash at the end, and no secret in it", () => {
+    const control = { ...QUICK, table: undefined, control: "http://127.0.0.1:7070/" };
+    expect(accept(control)).toMatchObject({ control: "http://127.0.0.1:7070", table: null });
+    const secret = refuse({ ...control, control: "http://user:hunter2@control" });
+    expect(secret.message).toContain("--token-file");
+    expect(secret.message).not.toContain("hunter2");
+    expect(refuse({ ...control, table: "t.json" }).message).toContain("exclude each other");
+  });
+
+  it("sends spans where OpenTelemetry's own variables say", () => {
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://otel:4318", OTEL_SERVICE_NAME: "cart" };
+    expect(accept(QUICK, env).otlp).toEqual({ endpoint: "http://otel:4318", serviceName: "cart" });
+    expect(accept(QUICK, { OTEL_EXPORTER_OTLP_ENDPOINT: "" }).otlp).toBeNull();
+  });
+
+  it("writes its access log to standard output, a file, or nowhere", () => {
+    expect(accept({ ...QUICK, "access-log": "-" }).accessLog.file).toBeNull();
+    expect(accept({ ...QUICK, "access-log": "off" }).accessLog.file).toBe("off");
+    const every = { ...QUICK, "access-log": "a.log", "access-log-untagged-every": "100" };
+    expect(accept(every).accessLog).toEqual({ file: "a.log", untaggedEvery: 100 });
+  });
+
+  it.each([
+    ["listen", "8110", "host:port"],
+    ["upstream", "127.0.0.1:0", "1 to 65535"],
+    ["upstream", "127.0.0.1:8110", "forward to itself"],
+    ["workload", "cart", "namespace/name"],
+    ["mode", "sidecar", "inbound, outbound and edge"],
+    ["sandbox", "Jane", "a-z"],
+    ["probe-path", "healthz", "begins with /"],
+    ["control", "127.0.0.1:7070", "base URL"],
+    ["admin", "::1:80", "brackets"],
+    ["instance", "a b", "1 to 64"],
+    ["upstream-protocol", "h2c", "not there yet"],
+    ["upstream-protocol", "spdy", "http1 and auto"],
+    ["workers", "2", "use 1"],
+    ["carriers", "smoke-signals", "baggage:MEMBER"],
+    ["trust-tags-from", "10.0.0.0/64", "prefix length"],
+    ["entries", "host", "--mode edge"],
+    ["access-log-untagged-every", "-1", "whole number"],
+    ["otlp-endpoint", "otel:4318", "base URL"],
+    ["limit", "headBytesMax=0", "from 1"],
+    ["limit", "headBytesMax=9999999999", "2147483647"],
+    ["limit", "patienceMs=1", "headBytesMax"],
+    ["limit", "__proto__=1", "headBytesMax"],
+  ])(
+    "refuses --%s %s: it names the setting, the value and what is allowed",
+    (name, value, allowed) => {
+      const table = name === "control" ? undefined : QUICK["table"];
+      const { message } = refuse({ ...QUICK, table, [name]: value });
+      expect(message).toContain(`--${name}`);
+      expect(message).toContain(value);
+      expect(message).toContain(allowed);
+    },
+  );
+
+  it("names the variable or the file that a wrong value came from", () => {
+    expect(refuse(QUICK, { FORKLANE_MODE: "x" }).message).toContain("FORKLANE_MODE");
+    const config = fileWith({ mode: "x" });
+    expect(refuse({ ...QUICK, config }).message).toContain(`mode in ${config}`);
+  });
+
+  it("refuses settings that it does not know, and files that are none", () => {
+    expect(refuse({ ...QUICK, lisen: "x" }).message).toContain("--lisen");
+    expect(refuse({ ...QUICK, config: fileWith({ lisen: "x" }) }).message).toContain("lisen in");
+    expect(refuse({ ...QUICK, config: fileWith("{") }).message).toContain("cannot be read");
+    expect(refuse({ ...QUICK, config: fileWith([]) }).message).toContain("no JSON object");
+    expect(refuse({ ...QUICK, config: fileWith({ mode: null }) }).message).toContain("is null");
+    expect(refuse({ ...QUICK, config: fileWith({ config: "x" }) }).message).toContain("another");
+    expect(refuse({ ...QUICK, config: path.join(dir, "no.json") }).message).toContain("ENOENT");
+  });
+});

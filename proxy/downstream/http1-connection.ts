@@ -1,0 +1,531 @@
+import type { Socket } from "node:net";
+import type { Ticking } from "../../core/ticker.ts";
+import type { ExchangeContext } from "../exchange/context.ts";
+import { Exchange } from "../exchange/exchange.ts";
+import type { FaultCode } from "../fault.ts";
+import { BodyDecoder, type BodyReceiver } from "../http1/decode-body.ts";
+import { CHUNK_END, chunkHead } from "../http1/encode-body.ts";
+import { encodeLastChunk, encodeResponseHead } from "../http1/encode-head.ts";
+import { frameRequest } from "../http1/framing.ts";
+import { Http1RequestHead } from "../http1/head.ts";
+import { type HeadReader, requestHeadReader } from "../http1/head-reader.ts";
+import { COMPLETE, INCOMPLETE } from "../http1/parse-head.ts";
+import { connectionOptions } from "../message/connection-options.ts";
+import { MadeFields, type Trailers } from "../message/field-list.ts";
+import { BODY_UNSIZED, type RequestHead, type ResponseHead } from "../message/head.ts";
+import { HeadEdit } from "../message/head-edit.ts";
+import { FIELD } from "../message/known-field.ts";
+import { socketFlow } from "../message/socket-flow.ts";
+import {
+  type DownstreamStream,
+  FLOW,
+  type Flow,
+  type TunnelEnd,
+  type TunnelListener,
+} from "../message/stream.ts";
+
+/**
+ * One HTTP/1.1 connection from a caller: one exchange after another, pipelined ones in order.
+ *
+ * Before: listener/listener.ts. After: http1/parse-head.ts, then exchange/exchange.ts.
+ * Invariants: the next head is parsed only when the exchange before it is over; a response that
+ * could not be finished never looks complete; after a fault the connection is closed.
+ * What is read here is never written to again: exchanges may keep it.
+ * Hot path.
+ */
+export class Http1DownstreamConnection
+  implements DownstreamStream, TunnelEnd, BodyReceiver, Ticking
+{
+  readonly #context: ExchangeContext;
+  readonly #socket: Socket;
+  readonly #onClosed: (connection: Http1DownstreamConnection) => void;
+  readonly #reader: HeadReader<Http1RequestHead>;
+  readonly #decoder: BodyDecoder;
+  readonly requestEdit: HeadEdit;
+  readonly responseEdit: HeadEdit;
+  readonly address: string;
+  readonly protocol = "http/1.1";
+  head: RequestHead;
+  /**
+   * `head`: waits for a request. `exchange`: one is in progress. `discard`: it is answered, its
+   * body still comes. `closing`: the last answer is on its way. */
+  #state: "head" | "exchange" | "discard" | "closing" | "tunnel" | "closed" = "head";
+  #exchange: Exchange | null = null;
+  #tunnel: TunnelListener | null = null;
+  /** Read, not looked at yet: pipelined requests, or what comes before a tunnel opens. */
+  #unread: Buffer | null = null;
+  #isReading = false;
+  #isBlocked = false;
+  #isCorked = false;
+  #isPaused = false;
+  #keepsAlive = true;
+  #requestEnded = false;
+  #sendsChunks = false;
+  #sendsUntilClose = false;
+  #discardedBytes = 0;
+  #deadlineAtMs: number;
+
+  constructor(
+    socket: Socket,
+    context: ExchangeContext,
+    onClosed: (connection: Http1DownstreamConnection) => void,
+  ) {
+    this.#socket = socket;
+    this.#context = context;
+    this.#onClosed = onClosed;
+    this.address = socket.remoteAddress ?? "";
+    const fieldsMax = context.limits.headFieldsMax;
+    this.#reader = requestHeadReader(new Http1RequestHead(fieldsMax), context.limits);
+    this.#decoder = new BodyDecoder(context.limits);
+    this.requestEdit = new HeadEdit(fieldsMax);
+    this.responseEdit = new HeadEdit(fieldsMax);
+    this.head = this.#reader.head;
+    this.#deadlineAtMs = context.ticker.nowMs + context.limits.downstreamIdleMs;
+    socket.on("data", (bytes: Buffer) => this.#onData(bytes));
+    socket.on("end", () => this.#onEnd());
+    socket.on("drain", () => this.#onDrain());
+    socket.on("error", () => this.#onClose());
+    socket.on("close", () => this.#onClose());
+    context.ticker.add(this);
+  }
+
+  /** Whether no exchange is in progress and no byte of one has arrived. */
+  get isIdle(): boolean {
+    return this.#state === "head" && !this.#reader.isBegun && this.#unread === null;
+  }
+
+  // --- what the socket says
+
+  #onData(bytes: Buffer): void {
+    if (this.#state === "tunnel") {
+      this.#tunnel?.onBytes(bytes);
+      return;
+    }
+    if (this.#unread !== null || this.#isWaiting()) {
+      this.#putAside(bytes);
+      return;
+    }
+    this.#read(bytes);
+  }
+
+  /**
+   * What comes now belongs to the next exchange: the one in progress waits for its response, or
+   * the caller takes none of the responses that it has (or they would pile up here).
+   */
+  #isWaiting(): boolean {
+    if (this.#state === "exchange") return this.#requestEnded;
+    return this.#state === "head" && this.#isBlocked;
+  }
+
+  #putAside(bytes: Buffer): void {
+    this.#unread = this.#unread === null ? bytes : Buffer.concat([this.#unread, bytes]);
+    if (!this.#holdsTooMuch()) return;
+    this.#isPaused = true;
+    this.#socket.pause();
+  }
+
+  #holdsTooMuch(): boolean {
+    const unreadBytes = this.#unread?.length ?? 0;
+    return unreadBytes > this.#context.limits.bufferedBytesMax;
+  }
+
+  /** Takes bytes apart into heads and bodies, for as long as nothing has to be waited for. */
+  #read(bytes: Buffer): void {
+    this.#isReading = true;
+    let at = 0;
+    while (at < bytes.length && this.#state !== "closed" && this.#state !== "closing") {
+      if (this.#isWaiting()) {
+        this.#putAside(at === 0 ? bytes : bytes.subarray(at));
+        break;
+      }
+      at = this.#state === "head" ? this.#readHead(bytes, at) : this.#readBody(bytes, at);
+    }
+    this.#isReading = false;
+    this.#exchange?.onRequestBatch();
+  }
+
+  #readHead(bytes: Buffer, start: number): number {
+    const { limits, ticker } = this.#context;
+    const isFirstByte = !this.#reader.isBegun;
+    const outcome = this.#reader.read(bytes, start, bytes.length);
+    if (outcome === INCOMPLETE) {
+      if (isFirstByte) this.#deadlineAtMs = ticker.nowMs + limits.headTimeoutMs;
+      return bytes.length;
+    }
+    const next = this.#reader.next;
+    const fault = outcome === COMPLETE ? frameRequest(this.#reader.head) : outcome;
+    if (fault !== null) {
+      this.#refuse(fault);
+      return bytes.length;
+    }
+    this.#beginExchange();
+    return next;
+  }
+
+  #beginExchange(): void {
+    const head = this.#reader.head;
+    this.#startMessage(head);
+    this.#keepsAlive = wantsKeepAlive(head) && !this.#context.isDraining;
+    this.#decoder.begin(head);
+    this.#requestEnded = this.#decoder.isDone;
+    this.#expectProgress();
+    const exchange = new Exchange(this.#context, this);
+    this.#exchange = exchange;
+    if (this.#requestEnded) exchange.onRequestEnd(null);
+    exchange.begin();
+  }
+
+  /** Answers what is no request, and reads no further. */
+  #refuse(fault: FaultCode): void {
+    this.#startMessage(UNREADABLE_HEAD);
+    this.#keepsAlive = false;
+    this.#requestEnded = true;
+    this.#exchange = new Exchange(this.#context, this);
+    this.#exchange.refuse(fault);
+  }
+
+  #startMessage(head: RequestHead): void {
+    this.head = head;
+    this.#state = "exchange";
+    this.#sendsChunks = false;
+    this.#sendsUntilClose = false;
+    this.#discardedBytes = 0;
+    this.requestEdit.reset();
+    this.responseEdit.reset();
+  }
+
+  #readBody(bytes: Buffer, start: number): number {
+    if (this.#state === "exchange") this.#expectProgress();
+    const next = this.#decoder.decode(bytes, start, bytes.length, this);
+    if (typeof next === "number") return next;
+    this.#keepsAlive = false;
+    this.#requestEnded = true;
+    if (this.#state === "discard") this.#closeGently();
+    else this.#exchange?.onDownstreamFault(next);
+    return bytes.length;
+  }
+
+  onBody(bytes: Buffer): void {
+    if (this.#state === "exchange") this.#exchange?.onRequestBody(bytes);
+    else this.#discard(bytes.length);
+  }
+
+  onBodyEnd(trailers: Trailers | null): void {
+    this.#requestEnded = true;
+    if (this.#state === "exchange") {
+      this.#expectProgress();
+      this.#exchange?.onRequestEnd(trailers);
+    } else if (this.#state === "discard") this.#nextMessage();
+  }
+
+  #discard(bytes: number): void {
+    this.#discardedBytes += bytes;
+    if (this.#discardedBytes > this.#context.limits.drainedBodyBytesMax) this.#closeGently();
+  }
+
+  #onEnd(): void {
+    if (this.#state === "tunnel") this.#tunnel?.onEnd();
+    else if (this.#state === "exchange") this.#exchange?.onDownstreamFault("downstream-closed");
+    else {
+      this.#closeGently();
+      this.#destroyAfterFlush();
+    }
+  }
+
+  #onClose(): void {
+    const tunnel = this.#tunnel;
+    const exchange = this.#exchange;
+    if (this.#state === "closed") return;
+    const wasExchange = this.#state === "exchange";
+    this.#close();
+    tunnel?.onClose();
+    if (wasExchange) exchange?.onDownstreamFault("downstream-closed");
+  }
+
+  #onDrain(): void {
+    if (!this.#isBlocked) return;
+    this.#isBlocked = false;
+    if (this.#state === "exchange") this.#expectProgress();
+    this.#exchange?.onDownstreamFlowing();
+    this.#tunnel?.onFlowing();
+    if (this.#state === "head") this.#readOn();
+  }
+
+  tick(nowMs: number): void {
+    if (this.#deadlineAtMs === 0 || nowMs < this.#deadlineAtMs) return;
+    this.#deadlineAtMs = 0;
+    if (this.#state === "head" && this.#reader.isBegun) this.#refuse("head-timeout");
+    else if (this.#state === "exchange") {
+      this.#keepsAlive = false;
+      this.#requestEnded = true;
+      this.#exchange?.onDownstreamFault("body-timeout");
+    } else if (this.#state === "discard") this.#closeGently();
+    else this.#close();
+  }
+
+  // --- what the exchange asks for
+
+  pauseRequest(): void {
+    if (this.#requestEnded) return;
+    this.#isPaused = true;
+    this.#expectProgress();
+    this.#socket.pause();
+  }
+
+  resumeRequest(): void {
+    if (this.#holdsTooMuch()) return;
+    this.#resumeSocket();
+    this.#expectProgress();
+  }
+
+  sendInterim(head: ResponseHead, edit: HeadEdit): void {
+    // RFC 9110 section 15.2: a 1xx response is not sent to an HTTP/1.0 caller.
+    if (this.#reader.head.minorVersion === 0) return;
+    dropFraming(head, edit);
+    this.#cork();
+    this.#socket.write(encodeResponseHead(head, edit));
+  }
+
+  sendHead(head: ResponseHead, edit: HeadEdit): void {
+    this.#frameResponse(head, edit);
+    if (this.#context.isDraining) this.#keepsAlive = false;
+    if (!this.#keepsAlive) edit.add("connection", "close");
+    else if (this.#reader.head.minorVersion === 0) edit.add("connection", "keep-alive");
+    this.#cork();
+    this.#socket.write(encodeResponseHead(head, edit));
+  }
+
+  /** RFC 9112 section 6: chunks where the length is unknown, or the end of the connection. */
+  #frameResponse(head: ResponseHead, edit: HeadEdit): void {
+    const { fields } = head;
+    const hasCoding = (fields.present & (1 << FIELD.TRANSFER_ENCODING)) !== 0;
+    if (!head.hasBody) {
+      if (head.status === 204) dropKnown(head, edit, FIELD.CONTENT_LENGTH);
+      if (hasCoding && head.status < 300) dropKnown(head, edit, FIELD.TRANSFER_ENCODING);
+      return;
+    }
+    if (head.bodyBytes !== BODY_UNSIZED) return;
+    if (this.#reader.head.minorVersion === 1) {
+      this.#sendsChunks = true;
+      if (!hasCoding) edit.add("transfer-encoding", "chunked");
+      return;
+    }
+    dropKnown(head, edit, FIELD.TRANSFER_ENCODING);
+    this.#sendsUntilClose = true;
+    this.#keepsAlive = false;
+  }
+
+  sendBody(bytes: Buffer): void {
+    if (this.#state !== "exchange") return;
+    this.#cork();
+    if (this.#sendsChunks) {
+      this.#socket.write(chunkHead(bytes.length), "latin1");
+      this.#socket.write(bytes);
+      this.#socket.write(CHUNK_END, "latin1");
+    } else this.#socket.write(bytes);
+  }
+
+  sendEnd(trailers: Trailers | null): Flow {
+    if (this.#state !== "exchange") return FLOW.FLUSHED;
+    if (this.#sendsChunks) {
+      this.#cork();
+      this.#socket.write(encodeLastChunk(trailers), "latin1");
+    }
+    const flow = this.flush();
+    this.#exchange = null;
+    if (this.#requestEnded) this.#nextMessage();
+    else this.#discardRest();
+    return flow;
+  }
+
+  closeAfterResponse(): void {
+    this.#keepsAlive = false;
+  }
+
+  flush(): Flow {
+    if (this.#isCorked) {
+      this.#isCorked = false;
+      this.#socket.uncork();
+    }
+    const flow = socketFlow(this.#socket);
+    if (flow === FLOW.BLOCKED) {
+      this.#isBlocked = true;
+      this.#expectProgress();
+    }
+    return flow;
+  }
+
+  abort(): void {
+    this.#exchange = null;
+    // A body that ends with the connection would look complete after an orderly close.
+    if (this.#sendsUntilClose) this.#socket.resetAndDestroy();
+    this.#close();
+  }
+
+  // --- the tunnel after a 101 response
+
+  openTunnel(head: ResponseHead, edit: HeadEdit): TunnelEnd {
+    this.#state = "tunnel";
+    this.#exchange = null;
+    dropFraming(head, edit);
+    this.#cork();
+    this.#socket.write(encodeResponseHead(head, edit));
+    this.flush();
+    this.#deadlineAtMs = 0;
+    return this;
+  }
+
+  listen(listener: TunnelListener): void {
+    this.#tunnel = listener;
+  }
+
+  write(bytes: Buffer): Flow {
+    this.#socket.write(bytes);
+    const flow = socketFlow(this.#socket);
+    if (flow === FLOW.BLOCKED) this.#isBlocked = true;
+    return flow;
+  }
+
+  end(): void {
+    this.#socket.end();
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#socket.resume();
+    const unread = this.#unread;
+    this.#unread = null;
+    if (unread !== null) this.#tunnel?.onBytes(unread);
+  }
+
+  // --- the end of a message, and of the connection
+
+  /** The response is out before the request is in: swallow a little of it, or close. */
+  #discardRest(): void {
+    if (!this.#keepsAlive || this.head.bodyBytes > this.#context.limits.drainedBodyBytesMax) {
+      this.#closeGently();
+      return;
+    }
+    this.#state = "discard";
+    this.#deadlineAtMs = this.#context.ticker.nowMs + this.#context.limits.drainedBodyMs;
+    this.#resumeSocket();
+  }
+
+  #nextMessage(): void {
+    if (!this.#keepsAlive) {
+      this.#closeGently();
+      return;
+    }
+    this.#state = "head";
+    if (this.#isBlocked) this.#expectProgress();
+    else this.#readOn();
+  }
+
+  /** Waits for the next request, which may have been read already. */
+  #readOn(): void {
+    this.#deadlineAtMs = this.#context.ticker.nowMs + this.#context.limits.downstreamIdleMs;
+    this.#resumeSocket();
+    if (this.#isReading) return;
+    const unread = this.#unread;
+    this.#unread = null;
+    if (unread !== null) this.#read(unread);
+  }
+
+  #resumeSocket(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#socket.resume();
+  }
+
+  /**
+   * Closes so that the answer arrives (RFC 9112 section 9.6): first our direction, then, once the
+   * caller has closed or a second has passed, the whole. A reset would destroy what it has not read.
+   */
+  #closeGently(): void {
+    if (this.#state === "closed" || this.#state === "closing") return;
+    this.#state = "closing";
+    this.#unread = null;
+    this.#deadlineAtMs = this.#context.ticker.nowMs + this.#context.limits.bodyIdleMs;
+    this.#socket.end(() => {
+      this.#deadlineAtMs = this.#context.ticker.nowMs + this.#context.limits.drainedBodyMs;
+    });
+    this.#socket.resume();
+  }
+
+  #destroyAfterFlush(): void {
+    if (this.#socket.writableFinished) this.#close();
+    else this.#socket.once("finish", () => this.#close());
+  }
+
+  /** Ends the connection at once. */
+  #close(): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#exchange = null;
+    this.#tunnel = null;
+    this.#context.ticker.delete(this);
+    this.#socket.destroy();
+    this.#onClosed(this);
+  }
+
+  /** The proxy is stopping: an idle connection is closed, another one after its exchange. */
+  drain(): void {
+    if (this.isIdle) this.#closeGently();
+    else this.#keepsAlive = false;
+  }
+
+  /** The time to finish is over: what was not begun is answered, the rest is cut off. */
+  destroy(): void {
+    if (this.#state === "exchange") this.#exchange?.onDownstreamFault("draining");
+    this.#onClose();
+  }
+
+  /** Sets a deadline where it is the caller who has to move: to send its body, or to read. */
+  #expectProgress(): void {
+    const isCallersTurn = this.#isBlocked || !(this.#requestEnded || this.#isPaused);
+    const { limits, ticker } = this.#context;
+    this.#deadlineAtMs = isCallersTurn ? ticker.nowMs + limits.bodyIdleMs : 0;
+  }
+
+  #cork(): void {
+    if (this.#isCorked) return;
+    this.#isCorked = true;
+    this.#socket.cork();
+  }
+}
+
+/** Stands for a head that could not be read. */
+const UNREADABLE_HEAD: RequestHead = {
+  method: "",
+  target: "",
+  authority: "",
+  fields: new MadeFields([]),
+  hasBody: false,
+  bodyBytes: 0,
+  raw: null,
+};
+
+/** RFC 9112 section 9.3. */
+function wantsKeepAlive(head: Http1RequestHead): boolean {
+  const options = connectionOptions(head);
+  if (options.length === 0) return head.minorVersion === 1;
+  if (options.includes("close")) return false;
+  return head.minorVersion === 1 || options.includes("keep-alive");
+}
+
+/** RFC 9112 sections 6.1 and 6.2: a 1xx response has neither; somebody might believe them. */
+function dropFraming(head: ResponseHead, edit: HeadEdit): void {
+  dropKnown(head, edit, FIELD.CONTENT_LENGTH);
+  dropKnown(head, edit, FIELD.TRANSFER_ENCODING);
+}
+
+function dropKnown(head: ResponseHead, edit: HeadEdit, id: number): void {
+  if ((head.fields.present & (1 << id)) === 0) return;
+  for (let i = 0; i < head.fields.count; i++) {
+    if (head.fields.id(i) === id) edit.drop(i);
+  }
+}

@@ -1,0 +1,90 @@
+import { describe, expect, test } from "vitest";
+import { getWith, sentRequest } from "../../test/harness/parsed-head.ts";
+import { HeadEdit } from "../message/head-edit.ts";
+import { NO_TAG, parseTagValue } from "../routing/tag.ts";
+import { type ContextWish, exchangeContext } from "./exchange-context.fake.ts";
+import { isOwnMark, markHop, NO_HOP } from "./hop.ts";
+
+const ROOT = "00112233445566aa";
+const PARENT = "bbccddeeff001122";
+const MARK = `forklane-hop=${ROOT}.${PARENT}`;
+const ID = /^[0-9a-f]{16}$/;
+
+function marked(fields: readonly string[], wish: ContextWish = {}, edit = new HeadEdit(200)) {
+  const head = getWith(...fields);
+  const hop = markHop(exchangeContext(wish), parseTagValue("jane-42"), head, edit);
+  return { hop, sent: sentRequest(head, edit).slice(2) };
+}
+
+describe("the mark of a hop", () => {
+  test("is not put on an untagged request", () => {
+    const edit = new HeadEdit(200);
+    const head = getWith("baggage: a=1", "forklane-via: x;y");
+    expect(markHop(exchangeContext(), NO_TAG, head, edit)).toBe(NO_HOP);
+    expect(edit.isEmpty).toBe(true);
+  });
+
+  test("begins a tree where nobody marked the request before", () => {
+    const { hop, sent } = marked(["forklane-key: jane-42"]);
+    expect(hop).toMatchObject({ parent: null, isEntry: true });
+    expect([hop.root, hop.hop]).toEqual([expect.stringMatching(ID), expect.stringMatching(ID)]);
+    expect(sent).toEqual([
+      "forklane-key: jane-42",
+      `baggage: forklane-hop=${hop.root}.${hop.hop}`,
+      "forklane-via: shop/cart;cart-1",
+    ]);
+  });
+
+  test("replaces the former one on all lines, and leaves the rest byte for byte", () => {
+    const { hop, sent } = marked([
+      `Baggage: a = 1;p ,${MARK}, sandbox=jane-42`,
+      `baggage: b=%2C,${MARK} ,c`,
+      "Forklane-Via: shop/front;f-1",
+    ]);
+    expect(hop).toMatchObject({ root: ROOT, parent: PARENT, isEntry: false });
+    expect(sent).toEqual([
+      `Baggage: forklane-hop=${ROOT}.${hop.hop},a = 1;p , sandbox=jane-42`,
+      "baggage: b=%2C,c",
+      "Forklane-Via: shop/front;f-1, shop/cart;cart-1",
+    ]);
+  });
+
+  test("differs for two calls in parallel", () => {
+    const hops = new Set(Array.from({ length: 1_000 }, () => marked([`baggage: ${MARK}`]).hop.hop));
+    expect(hops.size).toBe(1_000);
+  });
+
+  test("is not taken from a request whose tag is the edge's", () => {
+    const edit = new HeadEdit(200);
+    edit.add("baggage", "sandbox=jane-42");
+    const { hop, sent } = marked([], {}, edit);
+    expect(hop.isEntry).toBe(true);
+    expect(sent[0]).toBe(`baggage: forklane-hop=${hop.root}.${hop.hop},sandbox=jane-42`);
+  });
+
+  test.each([
+    ["shop/front;f-1, shop/cart;c-1", true],
+    ["shop/cart;c-1, shop/front;f-1", false],
+    ["shop/cart-2;c-1", false],
+  ])("next to a fork is shared with its baseline's proxy after `%s`: %j", (via, isShared) => {
+    const { hop } = marked([`baggage: ${MARK}`, `forklane-via: ${via}`], { sandbox: "jane" });
+    expect(hop.hop === PARENT).toBe(isShared);
+    expect(hop.parent).toBe(isShared ? null : PARENT);
+  });
+
+  test("keeps a way that somebody made endless within bounds", () => {
+    const { sent } = marked([`forklane-via: ${"x;y, ".repeat(5_000)}z;z`]);
+    expect(sent.find((line) => line.startsWith("forklane-via"))?.length).toBeLessThan(2_200);
+  });
+});
+
+test.each([
+  [["forklane-via: shop/cart;cart-1"], true],
+  [["forklane-via: shop/front;f-1 ,shop/cart; cart-1"], true],
+  [["Forklane-Via: shop/front;f-1", "forklane-via: shop/cart;cart-1"], true],
+  [["forklane-via: shop/cart;cart-11"], false],
+  [["forklane-via: shop/cart;cart"], false],
+  [["x-via: shop/cart;cart-1"], false],
+])("%j is the proxy's own mark: %j", (fields, isOwn) => {
+  expect(isOwnMark(exchangeContext(), getWith(...fields))).toBe(isOwn);
+});

@@ -1,0 +1,154 @@
+import type { FieldList } from "../message/field-list.ts";
+import type { RequestHead } from "../message/head.ts";
+import type { HeadEdit } from "../message/head-edit.ts";
+import { FIELD } from "../message/known-field.ts";
+import type { DownstreamStream } from "../message/stream.ts";
+import { withMember, withoutMembers } from "../routing/baggage.ts";
+import { carrierHeader, KEY_HEADER } from "../routing/carrier.ts";
+import { keyFromCookie, keyFromHost } from "../routing/edge-entry.ts";
+import { NO_TAG, parseTagValue, readTag, type Tag } from "../routing/tag.ts";
+import type { ExchangeContext } from "./context.ts";
+
+/**
+ * Finds out whose request this is: reads its tag, or at the edge turns host, cookie or header into one.
+ *
+ * Before: exchange/exchange.ts. After: routing/decide.ts.
+ * Invariant: a tag of somebody who is not trusted is not believed, and not passed on either.
+ * Hot path: a request without any carrier costs a look at one number.
+ */
+export function identify(
+  context: ExchangeContext,
+  downstream: DownstreamStream,
+  edit: HeadEdit,
+): Tag {
+  const head = downstream.head;
+  const hasCarrier = mayCarryTag(context, head.fields);
+  if (hasCarrier && context.trustTagsFrom.includes(downstream.address)) {
+    const tag = readTag(context.carriers.list, head.fields);
+    if (tag !== NO_TAG || context.mode !== "edge") return tag;
+  }
+  const entry = context.mode === "edge" ? readEntry(context, head) : null;
+  if (hasCarrier || (head.fields.present & OWN_FIELDS) !== 0)
+    removeTags(context, head.fields, edit);
+  if (entry === null) return NO_TAG;
+  if (entry.host !== null) restoreHost(head.fields, edit, entry.host);
+  if (entry.tag.kind === "keys") carryTag(context, head.fields, edit, entry.tag);
+  return entry.tag;
+}
+
+function mayCarryTag(context: ExchangeContext, fields: FieldList): boolean {
+  const carriers = context.carriers;
+  if ((fields.present & carriers.mask) !== 0) return true;
+  for (const name of carriers.otherNames) {
+    if (fields.find(name, 0) >= 0) return true;
+  }
+  return false;
+}
+
+/** Fields of ours: from outside they are no more believed than a tag. */
+const OWN_FIELDS =
+  (1 << FIELD.FORKLANE_KEY) |
+  (1 << FIELD.FORKLANE_VIA) |
+  (1 << FIELD.FORKLANE_DECISION) |
+  (1 << FIELD.FORKLANE_TRACE) |
+  (1 << FIELD.FORKLANE_FAULT) |
+  (1 << FIELD.FORKLANE_OTHER);
+
+/** A tag that a request from outside names, and the host that it meant. */
+interface Entry {
+  readonly tag: Tag;
+  /** The host without the key; null where the key was not in it. */
+  readonly host: string | null;
+}
+
+/** Host, then header, then cookie: the more explicit one wins. */
+function readEntry(context: ExchangeContext, head: RequestHead): Entry | null {
+  const entries = context.entries;
+  const inHost = entries.includes("host") ? keyFromHost(head.authority) : null;
+  if (inHost !== null) return { tag: parseTagValue(inHost.key), host: inHost.host };
+  const inHeader = entries.includes("header") ? head.fields.find(KEY_HEADER, 0) : -1;
+  if (inHeader >= 0) return entryOf(head.fields.value(inHeader));
+  if (!entries.includes("cookie")) return null;
+  for (let i = head.fields.find("cookie", 0); i >= 0; i = head.fields.find("cookie", i + 1)) {
+    const key = keyFromCookie(head.fields.value(i));
+    if (key !== null) return entryOf(key);
+  }
+  return null;
+}
+
+function entryOf(text: string): Entry | null {
+  const tag = parseTagValue(text);
+  return tag.kind === "none" ? null : { tag, host: null };
+}
+
+/** Takes every carrier and every field and member of ours out of a request. */
+function removeTags(context: ExchangeContext, fields: FieldList, edit: HeadEdit): void {
+  const carriers = context.carriers;
+  for (let i = 0; i < fields.count; i++) {
+    const name = fields.name(i).toLowerCase();
+    if (name.startsWith("forklane-")) {
+      edit.drop(i);
+      continue;
+    }
+    for (const carrier of carriers.list) {
+      if (carrierHeader(carrier) !== name) continue;
+      if (carrier.kind === "header") edit.drop(i);
+      else removeMembers(fields, i, edit, carriers.members);
+      break;
+    }
+    if (name === "baggage") removeMembers(fields, i, edit, carriers.members);
+  }
+}
+
+function removeMembers(
+  fields: FieldList,
+  index: number,
+  edit: HeadEdit,
+  names: readonly string[],
+): void {
+  if (edit.isDropped(index)) return;
+  const value = edit.value(fields, index);
+  const rest = withoutMembers(value, names);
+  if (rest === "") edit.drop(index);
+  else if (rest !== value) edit.replace(index, rest);
+}
+
+/** Puts the tag on the request, in the first carrier, beside what the application carries. */
+function carryTag(context: ExchangeContext, fields: FieldList, edit: HeadEdit, tag: Tag): void {
+  const carrier = context.carriers.list[0];
+  if (carrier === undefined) return;
+  if (carrier.kind === "header") edit.add(carrier.name, tag.text);
+  else setMember(fields, edit, carrierHeader(carrier), carrier.member, tag.text);
+}
+
+/** Sets one member of a list field such as `baggage`, in its first line or in a new one. */
+export function setMember(
+  fields: FieldList,
+  edit: HeadEdit,
+  header: string,
+  member: string,
+  value: string,
+): void {
+  let target = -1;
+  for (let i = fields.find(header, 0); i >= 0; i = fields.find(header, i + 1)) {
+    if (edit.isDropped(i)) continue;
+    if (target < 0) target = i;
+    else removeMembers(fields, i, edit, [member]);
+  }
+  if (target >= 0) edit.replace(target, withMember(edit.value(fields, target), member, value));
+  else if (!edit.setAddedMember(header, member, value)) edit.add(header, `${member}=${value}`);
+}
+
+/** The application sees the host that it is known by; `x-forwarded-host` keeps the other. */
+function restoreHost(fields: FieldList, edit: HeadEdit, host: string): void {
+  const at = fields.find("host", 0);
+  for (
+    let i = fields.find("x-forwarded-host", 0);
+    i >= 0;
+    i = fields.find("x-forwarded-host", i + 1)
+  ) {
+    edit.drop(i);
+  }
+  edit.add("x-forwarded-host", fields.value(at));
+  edit.replace(at, host);
+}

@@ -1,0 +1,39 @@
+import { FAULTS, type FaultCode } from "../fault.ts";
+import { MadeFields } from "../message/field-list.ts";
+import type { ResponseHead } from "../message/head.ts";
+
+/** An answer that the proxy makes itself. */
+export interface Answer {
+  readonly head: ResponseHead;
+  readonly body: Buffer;
+}
+
+/**
+ * Turns a fault into a response: the only place that picks a status code.
+ *
+ * Before: exchange/exchange.ts. After: the downstream connection.
+ * Invariant: such an answer is recognizable (`forklane-fault`) and never cached. `by` is the
+ * workload whose proxy answers; `extra` are further fields as pairs.
+ */
+export function answer(
+  code: FaultCode,
+  by: string,
+  isHeadRequest: boolean,
+  extra: readonly string[],
+): Answer {
+  const { status, meaning } = FAULTS[code];
+  const body = Buffer.from(`forklane: ${code} at ${by}: ${meaning}\n`, "latin1");
+  const fields = new MadeFields([
+    "forklane-fault",
+    `${code}; by=${by}`,
+    "cache-control",
+    "no-store",
+    "content-type",
+    "text/plain; charset=utf-8",
+    "content-length",
+    String(body.length),
+    ...extra,
+  ]);
+  const head = { status, fields, hasBody: !isHeadRequest, bodyBytes: body.length, raw: null };
+  return { head, body };
+}

@@ -1,0 +1,104 @@
+import type { Limits } from "../limits.ts";
+import type { Http1Head, Http1RequestHead, Http1ResponseHead } from "./head.ts";
+import {
+  COMPLETE,
+  HeadProgress,
+  INCOMPLETE,
+  type ParseOutcome,
+  parseRequestHead,
+  parseResponseHead,
+} from "./parse-head.ts";
+
+/** One of parse-head.ts's two entries. */
+export type ParseHead<H extends Http1Head> = (
+  bytes: Buffer,
+  end: number,
+  head: H,
+  progress: HeadProgress,
+  limits: Limits,
+) => ParseOutcome;
+
+/**
+ * Reads one head after another from a connection, each in one piece or in many.
+ *
+ * Before: the connection that reads. After: http1/parse-head.ts.
+ * Invariant: each byte is copied at most once and parsed once, however it arrives.
+ * Hot path: a head that arrives whole is not copied.
+ */
+export class HeadReader<H extends Http1Head> {
+  readonly head: H;
+  readonly #parse: ParseHead<H>;
+  readonly #limits: Limits;
+  readonly #progress = new HeadProgress();
+  /** What arrived of a head that came in pieces; null while it may come in one. */
+  #joined: Buffer | null = null;
+  #joinedLength = 0;
+  /** After COMPLETE: the offset behind the head, in the bytes that were passed last. */
+  next = 0;
+
+  constructor(head: H, parse: ParseHead<H>, limits: Limits) {
+    this.head = head;
+    this.#parse = parse;
+    this.#limits = limits;
+  }
+
+  /** Whether part of a head has arrived. */
+  get isBegun(): boolean {
+    return this.#joined !== null;
+  }
+
+  /** Reads on, in `bytes` from `start` to `end`. */
+  read(bytes: Buffer, start: number, end: number): ParseOutcome {
+    if (this.#joined !== null) return this.#readJoined(this.#joined, bytes, start, end);
+    this.#progress.reset(start);
+    const outcome = this.#parse(bytes, end, this.head, this.#progress, this.#limits);
+    if (outcome === COMPLETE) this.next = this.head.end;
+    else if (outcome === INCOMPLETE) this.#keep(bytes, start, end);
+    return outcome;
+  }
+
+  #readJoined(joined: Buffer, bytes: Buffer, start: number, end: number): ParseOutcome {
+    const all = this.#append(joined, bytes, start, end);
+    const outcome = this.#parse(all, this.#joinedLength, this.head, this.#progress, this.#limits);
+    if (outcome !== COMPLETE) return outcome;
+    this.next = end - (this.#joinedLength - this.head.end);
+    this.#joined = null;
+    return COMPLETE;
+  }
+
+  #keep(bytes: Buffer, start: number, end: number): void {
+    this.#joined = Buffer.allocUnsafeSlow(Math.max(2 * (end - start), JOINED_BYTES_MIN));
+    this.#joinedLength = bytes.copy(this.#joined, 0, start, end);
+    this.#progress.reset(0);
+  }
+
+  #append(joined: Buffer, bytes: Buffer, start: number, end: number): Buffer {
+    let all = joined;
+    if (all.length < this.#joinedLength + end - start) {
+      all = Buffer.allocUnsafeSlow(2 * (this.#joinedLength + end - start));
+      joined.copy(all, 0, 0, this.#joinedLength);
+      this.#joined = all;
+    }
+    this.#joinedLength += bytes.copy(all, this.#joinedLength, start, end);
+    return all;
+  }
+}
+
+/** Room for a small head that arrives byte by byte. */
+const JOINED_BYTES_MIN = 1024;
+
+/** A reader of request heads, with the head that it fills. */
+export function requestHeadReader(
+  head: Http1RequestHead,
+  limits: Limits,
+): HeadReader<Http1RequestHead> {
+  return new HeadReader(head, parseRequestHead, limits);
+}
+
+/** A reader of response heads, with the head that it fills. */
+export function responseHeadReader(
+  head: Http1ResponseHead,
+  limits: Limits,
+): HeadReader<Http1ResponseHead> {
+  return new HeadReader(head, parseResponseHead, limits);
+}

@@ -1,0 +1,144 @@
+import { type FieldList, knownValue } from "../message/field-list.ts";
+import {
+  BODY_UNSIZED,
+  type RawHead,
+  type RequestHead,
+  type ResponseHead,
+} from "../message/head.ts";
+import { FIELD, knownFieldByName } from "../message/known-field.ts";
+
+/**
+ * One HTTP/1.1 head as parsed: offsets into the bytes it came in, nothing copied.
+ *
+ * Before: http1/parse-head.ts. After: http1/framing.ts.
+ * Invariant: offsets are only valid while `bytes` is not written to.
+ * Hot path: one object per connection, filled anew for each message; strings are made on demand.
+ */
+export class Http1Head implements FieldList, RawHead {
+  bytes: Buffer = EMPTY;
+  start = 0;
+  fieldsStart = 0;
+  end = 0;
+  startLineIsCanonical = true;
+  /** 1 for HTTP/1.1, 0 for HTTP/1.0. */
+  minorVersion = 1;
+  /** Set by framing.ts. */
+  hasBody = false;
+  bodyBytes = 0;
+  isChunked = false;
+  /** Request: bounds of the method (from `start`) and of the target. */
+  methodEnd = 0;
+  targetStart = 0;
+  targetEnd = 0;
+  /** Request: where path and query begin within the target (behind scheme and authority). */
+  pathStart = 0;
+  /** Response. */
+  status = 0;
+
+  count = 0;
+  present = 0;
+  /** For each field: name start, name end, value start, value end; then the start of the next line. */
+  readonly offsets: Int32Array;
+  readonly ids: Uint8Array;
+
+  constructor(fieldsMax: number) {
+    this.offsets = new Int32Array(fieldsMax * 4 + 1);
+    this.ids = new Uint8Array(fieldsMax);
+  }
+
+  id(index: number): number {
+    return this.ids[index] as number;
+  }
+
+  name(index: number): string {
+    const at = index * 4;
+    return this.bytes.toString("latin1", this.offsets[at], this.offsets[at + 1]);
+  }
+
+  value(index: number): string {
+    const at = index * 4;
+    return this.bytes.toString("latin1", this.offsets[at + 2], this.offsets[at + 3]);
+  }
+
+  lineStart(index: number): number {
+    return this.offsets[index * 4] as number;
+  }
+
+  find(name: string, from: number): number {
+    const known = knownFieldByName(name);
+    if (known !== 0 && (this.present & (1 << known)) === 0) return -1;
+    for (let i = from; i < this.count; i++) {
+      if (known !== 0 ? this.ids[i] === known : this.#isNamed(i, name)) return i;
+    }
+    return -1;
+  }
+
+  #isNamed(index: number, name: string): boolean {
+    const at = index * 4;
+    const start = this.offsets[at] as number;
+    if ((this.offsets[at + 1] as number) - start !== name.length) return false;
+    for (let i = 0; i < name.length; i++) {
+      let byte = this.bytes[start + i] as number;
+      if (byte >= 0x41 && byte <= 0x5a) byte |= 0x20;
+      if (byte !== name.charCodeAt(i)) return false;
+    }
+    return true;
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+
+/** A request's head: an Http1Head read as one. Hot path: one per connection. */
+export class Http1RequestHead extends Http1Head implements RequestHead {
+  get method(): string {
+    return this.bytes.toString("latin1", this.start, this.methodEnd);
+  }
+
+  get target(): string {
+    if (this.pathStart === this.targetEnd) return "/";
+    const path = this.bytes.toString("latin1", this.pathStart, this.targetEnd);
+    return path.startsWith("?") ? `/${path}` : path;
+  }
+
+  get authority(): string {
+    return knownValue(this, FIELD.HOST) ?? "";
+  }
+
+  get fields(): FieldList {
+    return this;
+  }
+
+  get raw(): RawHead {
+    return this;
+  }
+}
+
+/** A response's head: an Http1Head read as one. Hot path: one per connection. */
+export class Http1ResponseHead extends Http1Head implements ResponseHead {
+  get fields(): FieldList {
+    return this;
+  }
+
+  get raw(): RawHead {
+    return this;
+  }
+}
+
+/** Forgets the message before; parsing may begin. */
+export function resetHead(head: Http1Head): void {
+  head.count = 0;
+  head.present = 0;
+  head.startLineIsCanonical = true;
+  head.minorVersion = 1;
+  head.hasBody = false;
+  head.bodyBytes = 0;
+  head.isChunked = false;
+  head.status = 0;
+}
+
+/** Declares what framing.ts found: no body, a body of `bytes`, or chunks. */
+export function declareBody(head: Http1Head, bytes: number, isChunked: boolean): void {
+  head.hasBody = isChunked || bytes === BODY_UNSIZED || bytes > 0;
+  head.bodyBytes = bytes;
+  head.isChunked = isChunked;
+}

@@ -1,0 +1,180 @@
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import http from "node:http";
+import net, { type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { text } from "node:stream/consumers";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { FakeControl } from "./watch/control.fake.ts";
+
+type Flags = Readonly<Record<string, string>>;
+
+/** Runs the proxy as the command does; says which modules it loaded when it stops. */
+const SCRIPT = `
+  import { registerHooks } from "node:module";
+  const loaded = [];
+  registerHooks({
+    resolve(specifier, context, next) {
+      const resolved = next(specifier, context);
+      loaded.push(resolved.url);
+      return resolved;
+    },
+  });
+  const [, main, flags] = process.argv;
+  const { runProxy } = await import(main);
+  const code = await runProxy(JSON.parse(flags));
+  const all = [...loaded, ...process.moduleLoadList].filter((name) =>
+    /opentelemetry|undici|prom-client/.test(name));
+  process.stderr.write("LOADED " + JSON.stringify(all) + "\\n");
+  process.exit(code);
+`;
+
+interface Run {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly exit: Promise<number | null>;
+  stdout: string;
+  stderr: string;
+}
+
+const runs: Run[] = [];
+let control: FakeControl;
+let upstream: http.Server;
+let dir: string;
+
+beforeEach(async () => {
+  control = new FakeControl();
+  await control.start();
+  upstream = http.createServer((request, response) => response.end(`baseline ${request.url}`));
+  upstream.listen(0, "127.0.0.1");
+  await once(upstream, "listening");
+  dir = await mkdtemp(path.join(tmpdir(), "forklane-main-"));
+});
+afterEach(async () => {
+  for (const { child } of runs.splice(0)) child.kill("SIGKILL");
+  await control.kill();
+  upstream.close();
+  upstream.closeAllConnections();
+  await rm(dir, { recursive: true });
+});
+
+function run(flags: Flags): Run {
+  const { port } = upstream.address() as AddressInfo;
+  const quick = { listen: "127.0.0.1:0", upstream: `127.0.0.1:${port}`, workload: "shop/cart" };
+  const words = JSON.stringify({ ...quick, ...flags });
+  const main = new URL("main.ts", import.meta.url).href;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", SCRIPT, main, words]);
+  const exit = once(child, "exit").then(([code]) => code as number | null);
+  const started: Run = { child, exit, stdout: "", stderr: "" };
+  child.stdout.on("data", (piece: Buffer) => {
+    started.stdout += piece.toString();
+  });
+  child.stderr.on("data", (piece: Buffer) => {
+    started.stderr += piece.toString();
+  });
+  runs.push(started);
+  return started;
+}
+
+async function readyAt(started: Run): Promise<string> {
+  await expect.poll(() => started.stdout, { timeout: 10_000 }).toMatch(/is ready at/);
+  return /is ready at (\S+)/.exec(started.stdout)?.[1] ?? "";
+}
+
+function get(address: string, headers: Flags = {}): Promise<string> {
+  return new Promise((resolve, reject) => {
+    http
+      .get(`http://${address}/items`, { headers, agent: false }, (response) => {
+        text(response).then(resolve, reject);
+      })
+      .on("error", reject);
+  });
+}
+
+describe("a proxy process", () => {
+  it("serves, reports what it saw, drains on SIGTERM, and exits 0", async () => {
+    const workloads = { "shop/cart": { routes: {} } };
+    control.onWatch = (watch) => {
+      control.sendSnapshot("e.1", { workloads, known: ["jane-42"] }, watch);
+    };
+    const started = run({ control: control.url, instance: "cart-1", admin: "127.0.0.1:0" });
+    const address = await readyAt(started);
+    expect(await get(address)).toBe("baseline /items");
+    expect(await get(address, { baggage: "sandbox=jane-42" })).toBe("baseline /items");
+    await expect
+      .poll(() => control.records)
+      .toMatchObject([
+        {
+          workload: "shop/cart",
+          proxy: "cart-1",
+          key: "jane-42",
+          reason: "not-forked",
+          status: 200,
+        },
+      ]);
+    started.child.kill("SIGTERM");
+    expect(await started.exit).toBe(0);
+    expect(control.lastStatus).toMatchObject({ leaving: true, applied: ["e.1"] });
+    expect(control.lastStatus?.counters["exchanges"]).toBe(2);
+    await expect.poll(() => started.stdout).toContain('"reason":"not-forked"');
+    expect(started.stderr).toContain("LOADED []");
+  });
+
+  it("loads no library that its settings do not ask for", async () => {
+    const table = path.join(dir, "table.json");
+    await writeFile(table, '{"revision": 1, "routes": {}}');
+    const started = run({ table });
+    await get(await readyAt(started));
+    started.child.kill("SIGINT");
+    expect(await started.exit).toBe(0);
+    expect(started.stderr).toContain("LOADED []");
+  });
+
+  it("exits 2 for a wrong setting, and names it", async () => {
+    const started = run({ table: "t.json", mode: "sidecar" });
+    expect(await started.exit).toBe(2);
+    expect(started.stderr).toContain('--mode: "sidecar"');
+  });
+
+  it.each(["listen", "admin"])("exits 2 when the address of --%s is taken", async (setting) => {
+    const table = path.join(dir, "table.json");
+    await writeFile(table, '{"revision": 1, "routes": {}}');
+    const other = net.createServer().listen(0, "127.0.0.1");
+    await once(other, "listening");
+    const address = `127.0.0.1:${(other.address() as AddressInfo).port}`;
+    const started = run({ table, [setting]: address });
+    expect(await started.exit).toBe(2);
+    expect(started.stderr).toContain(`--${setting} ${address}`);
+    other.close();
+  });
+
+  it("exits 2 when its state directory cannot be written, or its table cannot be read", async () => {
+    const blocked = path.join(dir, "a-file");
+    await writeFile(blocked, "");
+    const stateless = run({ control: control.url, "state-dir": blocked });
+    const tableless = run({ table: path.join(dir, "absent.json") });
+    expect(await stateless.exit).toBe(2);
+    expect(stateless.stderr).toContain(blocked);
+    expect(await tableless.exit).toBe(2);
+    expect(tableless.stderr).toContain("absent.json");
+  });
+
+  it("ends at once when it is told twice", async () => {
+    const table = path.join(dir, "table.json");
+    await writeFile(table, '{"revision": 1, "routes": {}}');
+    upstream.removeAllListeners("request");
+    const started = run({ table });
+    const hanging = get(await readyAt(started)).catch(() => "cut");
+    await expect.poll(() => connectionsOf(upstream)).toBe(1);
+    started.child.kill("SIGTERM");
+    await expect.poll(() => started.stderr).toContain("stopping");
+    started.child.kill("SIGTERM");
+    expect(await started.exit).toBe(1);
+    expect(await hanging).toBe("cut");
+  });
+});
+
+function connectionsOf(server: http.Server): Promise<number> {
+  return new Promise((resolve) => server.getConnections((_, count) => resolve(count)));
+}

@@ -1,0 +1,75 @@
+import { FIELD, knownFieldByName } from "./known-field.ts";
+
+/**
+ * The fields of a head, in order, whatever the protocol version.
+ *
+ * A view: valid until the connection that made it goes on to the next message. Who needs a value
+ * for longer copies the string.
+ */
+export interface FieldList {
+  readonly count: number;
+  /** Bit `1 << id` is set for each known field (known-field.ts) that is there. */
+  readonly present: number;
+  /** The known field's number; FIELD.OTHER for all others. */
+  id(index: number): number;
+  /** The name as received; HTTP/1.1 keeps its case. */
+  name(index: number): string;
+  /** The value without white space around it, each byte one character (latin1). */
+  value(index: number): string;
+  /**
+   * The index of the first field at or after `from` with this name, compared without case;
+   * -1 if there is none. `name` is lower case.
+   */
+  find(name: string, from: number): number;
+}
+
+/** Fields of a message that was not received but made here: `[name, value, name, value, ...]`. */
+export class MadeFields implements FieldList {
+  readonly count: number;
+  readonly present: number;
+  readonly #pairs: readonly string[];
+
+  constructor(pairs: readonly string[]) {
+    this.#pairs = pairs;
+    this.count = pairs.length >> 1;
+    let present = 0;
+    for (let i = 0; i < this.count; i++) present |= 1 << this.id(i);
+    this.present = present;
+  }
+
+  id(index: number): number {
+    return knownFieldByName(this.name(index).toLowerCase());
+  }
+
+  name(index: number): string {
+    return this.#pairs[index * 2] ?? "";
+  }
+
+  value(index: number): string {
+    return this.#pairs[index * 2 + 1] ?? "";
+  }
+
+  find(name: string, from: number): number {
+    for (let i = from; i < this.count; i++) {
+      if (this.name(i).toLowerCase() === name) return i;
+    }
+    return -1;
+  }
+}
+
+/** Fields after a body: rare and few, so plain pairs `[name, value, name, value, ...]`. */
+export type Trailers = readonly string[];
+
+/** Tells whether any of the known fields in `mask` is there. */
+export function hasAny(fields: FieldList, mask: number): boolean {
+  return (fields.present & mask) !== 0;
+}
+
+/** The value of the first field with this known number, or null. */
+export function knownValue(fields: FieldList, id: number): string | null {
+  if ((fields.present & (1 << id)) === 0 || id === FIELD.OTHER) return null;
+  for (let i = 0; i < fields.count; i++) {
+    if (fields.id(i) === id) return fields.value(i);
+  }
+  return null;
+}

@@ -1,0 +1,61 @@
+import { describe, expect, test } from "vitest";
+import { MadeFields } from "./field-list.ts";
+import { HeadEdit } from "./head-edit.ts";
+
+describe("an edit", () => {
+  test("that names nothing is empty, and keeps every line", () => {
+    const edit = new HeadEdit(4);
+    expect([edit.isEmpty, edit.isKept(0), edit.isKept(3), edit.added]).toEqual([
+      true,
+      true,
+      true,
+      [],
+    ]);
+  });
+
+  test("tells dropped, replaced and added lines apart; the last word on a line counts", () => {
+    const fields = new MadeFields(["a", "1", "b", "2", "c", "3"]);
+    const edit = new HeadEdit(3);
+    edit.drop(0);
+    edit.replace(1, "two");
+    edit.add("d", "4");
+    expect([edit.isDropped(0), edit.isDropped(1), edit.isKept(1), edit.isKept(2)]).toEqual([
+      true,
+      false,
+      false,
+      true,
+    ]);
+    expect([edit.value(fields, 1), edit.value(fields, 2)]).toEqual(["two", "3"]);
+    edit.drop(1);
+    edit.replace(0, "one");
+    expect([edit.isDropped(0), edit.isDropped(1), edit.value(fields, 0)]).toEqual([
+      false,
+      true,
+      "one",
+    ]);
+    expect(edit.added).toEqual(["d", "4"]);
+  });
+
+  test("forgets everything with reset: nothing of one message is in the next", () => {
+    const fields = new MadeFields(["a", "1"]);
+    const edit = new HeadEdit(1);
+    edit.replace(0, "secret");
+    edit.add("b", "2");
+    edit.reset();
+    expect([edit.isEmpty, edit.isKept(0), edit.value(fields, 0), edit.added]).toEqual([
+      true,
+      true,
+      "1",
+      [],
+    ]);
+  });
+
+  test("puts a member in front of a list line that it added, and only there", () => {
+    const edit = new HeadEdit(1);
+    expect(edit.setAddedMember("baggage", "a", "1")).toBe(false);
+    edit.add("x", "baggage");
+    edit.add("baggage", "b=2");
+    expect(edit.setAddedMember("baggage", "a", "1")).toBe(true);
+    expect(edit.added).toEqual(["x", "baggage", "baggage", "a=1,b=2"]);
+  });
+});

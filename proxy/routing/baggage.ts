@@ -1,0 +1,105 @@
+/**
+ * The list grammar of W3C baggage: where members are, and changing one without touching the rest.
+ *
+ * Before: exchange/forwarded-head.ts. After: routing/tag.ts, routing/hop-mark.ts.
+ * Invariant: a member that is not named stays byte for byte, in its place.
+ * Hot path: finding allocates nothing; changing, once per tagged request, one string.
+ *
+ * Values are latin1 (a byte is a character), so that what is not ASCII survives as it came.
+ */
+
+/** Our mark of a hop, `<root>.<hop>`. */
+export const HOP_MEMBER = "forklane-hop";
+
+/** The mark of a verification run. */
+export const RUN_MEMBER = "forklane-run";
+
+/** Where the member that begins at `start` ends: at its comma, or at the end of the value. */
+export function memberEnd(value: string, start: number): number {
+  const comma = value.indexOf(",", start);
+  return comma < 0 ? value.length : comma;
+}
+
+/**
+ * Where the value of the member in `start..end` begins, white space included; -1 if it has
+ * another name. A member without `=` has an empty value at its end (or at its first `;`).
+ */
+export function memberValueAt(value: string, start: number, end: number, name: string): number {
+  const nameAt = skipWhiteSpace(value, start, end);
+  if (end - nameAt < name.length || !value.startsWith(name, nameAt)) return -1;
+  const at = skipWhiteSpace(value, nameAt + name.length, end);
+  if (at === end || value.charCodeAt(at) === SEMICOLON) return at;
+  return value.charCodeAt(at) === EQUALS ? at + 1 : -1;
+}
+
+/** The value of the last member with this name, properties included; null if there is none. */
+export function lastMember(value: string, name: string): string | null {
+  let found: string | null = null;
+  for (let start = 0; start <= value.length; ) {
+    const end = memberEnd(value, start);
+    const at = memberValueAt(value, start, end, name);
+    if (at >= 0) found = trimmed(value, at, end);
+    start = end + 1;
+  }
+  return found;
+}
+
+/**
+ * Puts `name=memberValue` first and removes any former member of that name; the rest stays byte
+ * for byte. First, because what has to shorten baggage shortens it at the end.
+ */
+export function withMember(value: string, name: string, memberValue: string): string {
+  const rest = withoutMembers(value, [name]);
+  return rest === "" ? `${name}=${memberValue}` : `${name}=${memberValue},${rest}`;
+}
+
+/**
+ * Removes all members with these names, each with its comma; an empty string if none is left.
+ * Without any of them the value itself is answered.
+ */
+export function withoutMembers(value: string, names: readonly string[]): string {
+  let kept = "";
+  let hasKept = false;
+  let hasRemoved = false;
+  for (let start = 0; start <= value.length; ) {
+    const end = memberEnd(value, start);
+    if (isNamed(value, start, end, names)) hasRemoved = true;
+    else {
+      kept = hasKept ? `${kept},${value.slice(start, end)}` : value.slice(start, end);
+      hasKept = true;
+    }
+    start = end + 1;
+  }
+  return hasRemoved ? trimmed(kept, 0, kept.length) : value;
+}
+
+const TAB = 0x09;
+const SPACE = 0x20;
+const SEMICOLON = 0x3b;
+const EQUALS = 0x3d;
+
+/** The first place in `start..end` without white space (OWS of RFC 9110 section 5.6.3). */
+export function skipWhiteSpace(text: string, start: number, end: number): number {
+  let at = start;
+  while (at < end && isWhiteSpace(text.charCodeAt(at))) at++;
+  return at;
+}
+
+/** The piece `start..end` without white space around it. */
+export function trimmed(text: string, start: number, end: number): string {
+  const from = skipWhiteSpace(text, start, end);
+  let to = end;
+  while (to > from && isWhiteSpace(text.charCodeAt(to - 1))) to--;
+  return text.slice(from, to);
+}
+
+function isWhiteSpace(code: number): boolean {
+  return code === SPACE || code === TAB;
+}
+
+function isNamed(value: string, start: number, end: number, names: readonly string[]): boolean {
+  for (const name of names) {
+    if (memberValueAt(value, start, end, name) >= 0) return true;
+  }
+  return false;
+}

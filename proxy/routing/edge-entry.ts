@@ -1,0 +1,55 @@
+import { isRoutingKey } from "../../core/routing-key.ts";
+import { trimmed } from "./baggage.ts";
+import { KEY_HEADER } from "./carrier.ts";
+import { parseTagValue } from "./tag.ts";
+
+/**
+ * Reads the key with which a request enters at the edge, where it cannot carry baggage yet.
+ *
+ * Before: exchange/identify.ts. After: routing/tag.ts.
+ * Invariants: total; a host without a valid key is an ordinary host.
+ * Once per request at the edge.
+ */
+
+/** A host name that began with a key. */
+export interface KeyedHost {
+  readonly key: string;
+  /** The host that was meant, with its port if it had one. */
+  readonly host: string;
+}
+
+/**
+ * Splits `jane-42--shop.example.com:8443` at the last `--` of its first label; null if what
+ * stands before it is no key. Names of hosts have no case (RFC 4343), so the key is lowered.
+ */
+export function keyFromHost(host: string): KeyedHost | null {
+  const labelEnd = host.search(/[.:]|$/);
+  const split = host.lastIndexOf("--", labelEnd - 2);
+  if (split < 1) return null;
+  const key = host.slice(0, split).toLowerCase();
+  const rest = host.slice(split + 2);
+  return isRoutingKey(key) && /^[A-Za-z0-9]/.test(rest) ? { key, host: rest } : null;
+}
+
+/**
+ * Reads the tag in the cookie `forklane-key` of a Cookie field; null if it has none, or it is empty.
+ *
+ * The answer is safe to put into a header: one that is no tag comes percent-encoded, so that it
+ * stays unreadable, and strict if it was, and is not mistaken for an untagged request.
+ */
+export function keyFromCookie(cookieField: string): string | null {
+  for (let start = 0; start <= cookieField.length; ) {
+    const semicolon = cookieField.indexOf(";", start);
+    const end = semicolon < 0 ? cookieField.length : semicolon;
+    const pair = trimmed(cookieField, start, end);
+    if (pair.startsWith(`${KEY_HEADER}=`)) return safeTag(pair.slice(KEY_HEADER.length + 1));
+    start = end + 1;
+  }
+  return null;
+}
+
+function safeTag(value: string): string | null {
+  const tag = parseTagValue(value.replace(/^"(.*)"$/, "$1"));
+  if (tag.kind === "none") return null;
+  return tag.kind === "keys" ? tag.text : encodeURIComponent(tag.text);
+}

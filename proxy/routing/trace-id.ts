@@ -1,0 +1,54 @@
+import type { CarrierFields } from "./tag.ts";
+
+/**
+ * Reads the trace id that other tracers put on a request, to correlate; never creates or changes it.
+ *
+ * Before: exchange/exchange.ts. After: telemetry/.
+ * Invariant: total; what is malformed or all zeros is no trace id.
+ * Once per tagged or sampled request.
+ */
+
+/** The trace id as 32 lower-case hex characters, from the first header that has one; else null. */
+export function readTraceId(fields: CarrierFields): string | null {
+  return (
+    fromTraceparent(firstValue(fields, "traceparent")) ??
+    fromHex(firstValue(fields, "b3").split("-", 1)[0] ?? "", B3_ID) ??
+    fromHex(firstValue(fields, "x-b3-traceid"), B3_ID) ??
+    fromDecimal(firstValue(fields, "x-datadog-trace-id")) ??
+    fromHex(firstValue(fields, "uber-trace-id").split(/:|%3A/i, 1)[0] ?? "", JAEGER_ID)
+  );
+}
+
+function firstValue(fields: CarrierFields, name: string): string {
+  const index = fields.find(name, 0);
+  return index < 0 ? "" : fields.value(index);
+}
+
+/** W3C Trace Context section 3.2: later versions may append, version `ff` is invalid. */
+const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$/;
+const ZERO_SPAN = "-0000000000000000-";
+/** 64 or 128 bits. */
+const B3_ID = /^(?:[0-9a-f]{16}|[0-9a-f]{32})$/i;
+/** Jaeger leaves out zeros in front. */
+const JAEGER_ID = /^[0-9a-f]{1,32}$/i;
+const ALL_ZERO = /^0*$/;
+const UINT64_MAX = 0xffff_ffff_ffff_ffffn;
+
+function fromTraceparent(text: string): string | null {
+  const match = TRACEPARENT.exec(text);
+  const id = match?.[1];
+  if (id === undefined || (text.startsWith("00") && match?.[2] !== undefined)) return null;
+  return ALL_ZERO.test(id) || text.includes(ZERO_SPAN) ? null : id;
+}
+
+function fromHex(text: string, form: RegExp): string | null {
+  if (!form.test(text) || ALL_ZERO.test(text)) return null;
+  return text.toLowerCase().padStart(32, "0");
+}
+
+/** Datadog's id is a decimal of 64 bits. */
+function fromDecimal(text: string): string | null {
+  if (!/^[0-9]{1,20}$/.test(text)) return null;
+  const id = BigInt(text);
+  return id === 0n || id > UINT64_MAX ? null : id.toString(16).padStart(32, "0");
+}

@@ -1,0 +1,35 @@
+import { LRUCache } from "lru-cache";
+import type { ExchangeSink, FinishedExchange } from "../exchange/record.ts";
+import { detached } from "../routing/recent-map.ts";
+
+/**
+ * Remembers when a request with each live key was last seen: control ends idle sandboxes by it.
+ *
+ * Before: exchange/record.ts. After: watch/report.ts.
+ * Hot path: one map entry for a tagged exchange, nothing for an untagged one.
+ */
+
+/** Keys remembered; the one seen longest ago is forgotten first, after it was reported. */
+export const LAST_SEEN_KEYS_MAX = 10_000;
+
+/** See above. Keys that the table does not know are not remembered: they are anybody's text. */
+export class LastSeen implements ExchangeSink {
+  readonly #epochMsByKey: LRUCache<string, number>;
+
+  constructor(keysMax = LAST_SEEN_KEYS_MAX) {
+    this.#epochMsByKey = new LRUCache({ max: keysMax });
+  }
+
+  finished(exchange: FinishedExchange): void {
+    const { key, reason } = exchange.decision;
+    if (key === null || reason === "unknown-key" || reason === "expired") return;
+    if (reason === "table-unknown" || reason === "table-stale" || reason === "loop") return;
+    const kept = this.#epochMsByKey.has(key) ? key : detached(key);
+    this.#epochMsByKey.set(kept, exchange.startEpochMs);
+  }
+
+  /** Key to milliseconds since the Unix epoch. */
+  byKey(): Record<string, number> {
+    return Object.fromEntries(this.#epochMsByKey.entries());
+  }
+}

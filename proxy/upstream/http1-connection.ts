@@ -1,0 +1,448 @@
+import { connect, type Socket, type TcpNetConnectOpts } from "node:net";
+import type { Address } from "../../core/address.ts";
+import { invariant } from "../../core/invariant.ts";
+import type { Ticker, Ticking } from "../../core/ticker.ts";
+import type { FaultCode } from "../fault.ts";
+import { BodyDecoder, type BodyReceiver } from "../http1/decode-body.ts";
+import { CHUNK_END, chunkHead } from "../http1/encode-body.ts";
+import { encodeLastChunk, encodeRequestHead } from "../http1/encode-head.ts";
+import { frameResponse } from "../http1/framing.ts";
+import { Http1ResponseHead } from "../http1/head.ts";
+import { type HeadReader, responseHeadReader } from "../http1/head-reader.ts";
+import { COMPLETE, INCOMPLETE } from "../http1/parse-head.ts";
+import type { Limits } from "../limits.ts";
+import { connectionOptions } from "../message/connection-options.ts";
+import type { Trailers } from "../message/field-list.ts";
+import { BODY_UNSIZED, type RequestHead } from "../message/head.ts";
+import type { HeadEdit } from "../message/head-edit.ts";
+import { socketFlow } from "../message/socket-flow.ts";
+import {
+  FLOW,
+  type Flow,
+  type ResponseListener,
+  type TunnelEnd,
+  type TunnelListener,
+  type UpstreamStream,
+} from "../message/stream.ts";
+
+/**
+ * One HTTP/1.1 connection to an upstream: one exchange after another, read by read.
+ *
+ * Before: upstream/pool.ts. After: http1/parse-head.ts for what comes back.
+ * Invariant: the read buffer is used again only when all bytes of the read before are with the
+ * kernel; otherwise the next read gets another buffer. A byte that nobody asked for closes it.
+ * Hot path.
+ */
+export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyReceiver, Ticking {
+  readonly endpoint: string;
+  readonly #owner: UpstreamConnectionOwner;
+  readonly #limits: Limits;
+  readonly #ticker: Ticker;
+  readonly #socket: Socket;
+  readonly #reader: HeadReader<Http1ResponseHead>;
+  readonly #decoder: BodyDecoder;
+  #state: "connecting" | "idle" | "busy" | "tunnel" | "closed" = "connecting";
+  #listener: ResponseListener | null = null;
+  #tunnel: TunnelListener | null = null;
+  #readBuffer: Buffer;
+  #isOverdue = false;
+  #isPaused = false;
+  #isBlocked = false;
+  #isCorked = false;
+  /** Of the exchange in progress. */
+  #isHeadRequest = false;
+  #sendsChunks = false;
+  #requestEnded = false;
+  #readsBody = false;
+  /** Whether the response allows another exchange behind it. */
+  #isPersistent = false;
+  /** When the response's head has to be there; 0 if it may take its time. */
+  #responseDueAtMs = 0;
+  #interimResponses = 0;
+  #bodyEnded = false;
+  #trailers: Trailers | null = null;
+  isReused = false;
+  hasResponseBytes = false;
+  /** Time after which it does not count as idle any more, and since when it has been idle. */
+  #deadlineAtMs: number;
+  #idleMaxMs: number;
+  idleSinceMs = 0;
+  /** Set when its endpoint left the table: not used again. */
+  isRetired = false;
+
+  constructor(
+    endpoint: string,
+    address: Address,
+    connectMs: number,
+    owner: UpstreamConnectionOwner,
+    limits: Limits,
+    ticker: Ticker,
+  ) {
+    this.endpoint = endpoint;
+    this.#owner = owner;
+    this.#limits = limits;
+    this.#ticker = ticker;
+    this.#reader = responseHeadReader(new Http1ResponseHead(limits.headFieldsMax), limits);
+    this.#decoder = new BodyDecoder(limits);
+    this.#idleMaxMs = limits.upstreamIdleMs;
+    this.#deadlineAtMs = ticker.now() + connectMs;
+    this.#readBuffer = Buffer.allocUnsafeSlow(limits.readBufferBytes);
+    const options: TcpNetConnectOpts & { highWaterMark: number } = {
+      host: address.host,
+      port: address.port,
+      noDelay: true,
+      allowHalfOpen: true,
+      highWaterMark: limits.bufferedBytesMax,
+      onread: {
+        buffer: () => this.#readBuffer,
+        callback: (count: number, bytes: Uint8Array) => this.#onRead(bytes as Buffer, count),
+      },
+    };
+    this.#socket = connect(options);
+    this.#socket.on("connect", () => this.#onConnect());
+    this.#socket.on("end", () => this.#onEnd());
+    this.#socket.on("drain", () => this.#onDrain());
+    this.#socket.on("error", (error: NodeJS.ErrnoException) => this.#onError(error));
+    this.#socket.on("close", () => this.#lose("upstream-closed"));
+    ticker.add(this);
+  }
+
+  get isIdle(): boolean {
+    return this.#state === "idle";
+  }
+
+  /** Binds the connection to one exchange, until its response ends. */
+  begin(listener: ResponseListener): void {
+    invariant(this.#state === "idle", "an upstream connection serves one exchange at a time");
+    this.#state = "busy";
+    this.#listener = listener;
+    this.#requestEnded = false;
+    this.#readsBody = false;
+    this.#bodyEnded = false;
+    this.#interimResponses = 0;
+    this.hasResponseBytes = false;
+    this.#responseDueAtMs = 0;
+    this.#deadlineAtMs = 0;
+  }
+
+  sendHead(head: RequestHead, edit: HeadEdit): void {
+    this.#isHeadRequest = head.method === "HEAD";
+    this.#sendsChunks = head.hasBody && head.bodyBytes === BODY_UNSIZED;
+    this.#cork();
+    this.#socket.write(encodeRequestHead(head, edit));
+  }
+
+  sendBody(bytes: Buffer): void {
+    if (this.#state !== "busy") return;
+    this.#cork();
+    if (this.#sendsChunks) {
+      this.#socket.write(chunkHead(bytes.length), "latin1");
+      this.#socket.write(bytes);
+      this.#socket.write(CHUNK_END, "latin1");
+    } else this.#socket.write(bytes);
+  }
+
+  sendEnd(trailers: Trailers | null): void {
+    if (this.#state !== "busy") return;
+    this.#requestEnded = true;
+    if (this.#sendsChunks) {
+      this.#cork();
+      this.#socket.write(encodeLastChunk(trailers), "latin1");
+    }
+    const { responseMs } = this.#limits;
+    if (responseMs > 0) this.#responseDueAtMs = this.#ticker.nowMs + responseMs;
+    this.#expectProgress();
+  }
+
+  flush(): Flow {
+    if (this.#isCorked) {
+      this.#isCorked = false;
+      this.#socket.uncork();
+    }
+    const flow = socketFlow(this.#socket);
+    if (flow === FLOW.BLOCKED) {
+      this.#isBlocked = true;
+      this.#expectProgress();
+    }
+    return flow;
+  }
+
+  pauseResponse(): void {
+    this.#isPaused = true;
+    this.#expectProgress();
+    this.#socket.pause();
+  }
+
+  resumeResponse(): void {
+    this.#isPaused = false;
+    this.#expectProgress();
+    this.#socket.resume();
+  }
+
+  abort(): void {
+    this.#listener = null;
+    this.#tunnel = null;
+    this.#close();
+  }
+
+  /** The connection is idle and wanted no more. */
+  retire(): void {
+    this.isRetired = true;
+    if (this.#state === "idle") this.#close();
+  }
+
+  tick(nowMs: number): void {
+    if (this.#deadlineAtMs === 0 || nowMs < this.#deadlineAtMs) return;
+    if (this.#state === "connecting" && !this.#isOverdue) {
+      // Seen once: the connection may be there, and this process too busy to have noticed.
+      this.#isOverdue = true;
+      return;
+    }
+    this.#deadlineAtMs = 0;
+    if (this.#state === "connecting") this.#lose("connect-timeout");
+    else if (this.#state === "idle") this.#close();
+    else if (this.#state === "busy") this.#lose("upstream-timeout");
+  }
+
+  // --- the tunnel after a 101 response
+
+  openTunnel(): TunnelEnd {
+    this.#state = "tunnel";
+    this.#listener = null;
+    this.#deadlineAtMs = 0;
+    return this;
+  }
+
+  listen(listener: TunnelListener): void {
+    this.#tunnel = listener;
+  }
+
+  write(bytes: Buffer): Flow {
+    this.#socket.write(bytes);
+    const flow = socketFlow(this.#socket);
+    if (flow === FLOW.BLOCKED) this.#isBlocked = true;
+    return flow;
+  }
+
+  end(): void {
+    this.#socket.end();
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#socket.resume();
+  }
+
+  // --- what the socket says
+
+  #onConnect(): void {
+    if (this.#state !== "connecting") return;
+    this.#becomeIdle();
+    this.#owner.onConnected(this);
+  }
+
+  /** One read. Returns whether to go on reading. */
+  #onRead(bytes: Buffer, count: number): boolean {
+    let flow: Flow = FLOW.FLUSHED;
+    if (this.#state === "busy") {
+      flow = this.#readResponse(bytes, count);
+      this.#expectProgress();
+    } else if (this.#state === "tunnel") {
+      flow = this.#tunnel?.onBytes(bytes.subarray(0, count)) ?? FLOW.FLUSHED;
+    } else this.#close();
+    if (flow !== FLOW.FLUSHED) {
+      this.#readBuffer = Buffer.allocUnsafeSlow(this.#limits.readBufferBytes);
+    }
+    return !this.#isPaused;
+  }
+
+  #readResponse(bytes: Buffer, count: number): Flow {
+    this.hasResponseBytes = true;
+    let at = 0;
+    while (at < count) {
+      const next = this.#readsBody
+        ? this.#readBody(bytes, at, count)
+        : this.#readHead(bytes, at, count);
+      if (next < 0) return FLOW.FLUSHED;
+      at = next;
+      if (this.#state === "tunnel") {
+        if (at < count) this.#tunnel?.onBytes(bytes.subarray(at, count));
+        // Interim heads of the same read may still wait in the caller's queue.
+        return FLOW.HELD;
+      }
+      if (this.#bodyEnded) return this.#complete(at === count);
+    }
+    return this.#listener?.onResponseBatch() ?? FLOW.FLUSHED;
+  }
+
+  /** Parses on; returns the offset behind what was used, or -1 when the connection is lost. */
+  #readHead(bytes: Buffer, start: number, end: number): number {
+    const outcome = this.#reader.read(bytes, start, end);
+    if (outcome === INCOMPLETE) return end;
+    if (outcome !== COMPLETE) return this.#loseBy(outcome);
+    return this.#takeHead(this.#reader.head) ? this.#reader.next : -1;
+  }
+
+  /** Tells the exchange of a complete head; false when the connection is lost by it. */
+  #takeHead(head: Http1ResponseHead): boolean {
+    const listener = this.#listener;
+    const fault = frameResponse(head, this.#isHeadRequest);
+    if (fault !== null || listener === null) return this.#loseBy(fault ?? "upstream-malformed") > 0;
+    if (head.status === 101) {
+      listener.onSwitchingHead(head);
+    } else if (head.status < 200) {
+      if (++this.#interimResponses > this.#limits.interimResponsesMax) {
+        return this.#loseBy("upstream-head-too-large") > 0;
+      }
+      listener.onInterimHead(head);
+    } else {
+      this.#decoder.begin(head);
+      this.#readsBody = true;
+      // Now, since the bytes of the head are written over by those of the body.
+      this.#isPersistent = this.#readPersistence(head);
+      this.#bodyEnded = this.#decoder.isDone;
+      this.#trailers = null;
+      listener.onResponseHead(head);
+    }
+    return this.#state === "busy" || this.#state === "tunnel";
+  }
+
+  #readBody(bytes: Buffer, start: number, end: number): number {
+    const next = this.#decoder.decode(bytes, start, end, this);
+    if (typeof next === "string") return this.#loseBy(next);
+    return this.#state === "busy" ? next : -1;
+  }
+
+  onBody(bytes: Buffer): void {
+    this.#listener?.onResponseBody(bytes);
+  }
+
+  onBodyEnd(trailers: Trailers | null): void {
+    this.#bodyEnded = true;
+    this.#trailers = trailers;
+  }
+
+  /** The response is whole: back to the pool, unless a byte or the request is left over. */
+  #complete(isClean: boolean): Flow {
+    const listener = this.#listener;
+    this.#listener = null;
+    const reusable = isClean && this.#requestEnded && this.#isPersistent && !this.isRetired;
+    if (this.#isPaused) this.resumeResponse();
+    if (reusable) {
+      this.isReused = true;
+      this.#becomeIdle();
+    } else this.#close();
+    const trailers = this.#trailers;
+    if (reusable) this.#owner.onIdle(this);
+    return listener?.onResponseEnd(trailers) ?? FLOW.FLUSHED;
+  }
+
+  /** RFC 9112 section 9.3; a keep-alive of HTTP/1.0 is not relied on. */
+  #readPersistence(head: Http1ResponseHead): boolean {
+    if (head.minorVersion === 0 || this.#decoder.endsWithConnection) return false;
+    this.#idleMaxMs = this.#limits.upstreamIdleMs;
+    const options = connectionOptions(head);
+    if (options.length === 0 && head.find("keep-alive", 0) < 0) return true;
+    const announced = head.find("keep-alive", 0);
+    if (announced >= 0) this.#idleMaxMs = idleFrom(head.value(announced), this.#idleMaxMs);
+    return !options.includes("close") && this.#idleMaxMs > 0;
+  }
+
+  #onEnd(): void {
+    if (this.#state === "tunnel") this.#tunnel?.onEnd();
+    else if (this.#state === "busy" && this.#readsBody && this.#decoder.endsWithConnection) {
+      this.#decoder.finish();
+      this.#requestEnded = false;
+      this.#complete(false);
+    } else if (this.#state === "busy") this.#lose("upstream-closed");
+    else this.#close();
+  }
+
+  #onDrain(): void {
+    if (!this.#isBlocked) return;
+    this.#isBlocked = false;
+    this.#expectProgress();
+    this.#listener?.onUpstreamFlowing();
+    this.#tunnel?.onFlowing();
+  }
+
+  #onError(error: NodeJS.ErrnoException): void {
+    const isTimeout = error.code === "ETIMEDOUT";
+    if (this.#state === "connecting") this.#lose(isTimeout ? "connect-timeout" : "connect-refused");
+    else this.#lose("upstream-closed");
+  }
+
+  #loseBy(fault: FaultCode): -1 {
+    const isSize =
+      fault === "head-too-large" || fault === "target-too-long" || fault === "trailers-too-large";
+    const code =
+      isSize || fault === "upstream-head-too-large"
+        ? "upstream-head-too-large"
+        : "upstream-malformed";
+    this.#lose(code);
+    return -1;
+  }
+
+  /** The end of the connection, told to whoever waits for it. */
+  #lose(code: FaultCode): void {
+    const state = this.#state;
+    const listener = this.#listener;
+    const tunnel = this.#tunnel;
+    if (state === "closed") return;
+    if (state === "connecting") this.#owner.onConnectFault(this, code);
+    this.abort();
+    listener?.onUpstreamFault(code);
+    tunnel?.onClose();
+  }
+
+  #close(): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#ticker.delete(this);
+    this.#socket.destroy();
+    this.#owner.onClosed(this);
+  }
+
+  #becomeIdle(): void {
+    this.#state = "idle";
+    this.idleSinceMs = this.#ticker.nowMs;
+    this.#deadlineAtMs = this.idleSinceMs + this.#idleMaxMs;
+  }
+
+  /** Sets the deadline of what the upstream has to do next: read, send its body, or answer. */
+  #expectProgress(): void {
+    if (this.#state !== "busy") return;
+    const isUpstreamsTurn = this.#isBlocked || (this.#readsBody && !this.#isPaused);
+    if (isUpstreamsTurn) this.#deadlineAtMs = this.#ticker.nowMs + this.#limits.bodyIdleMs;
+    else this.#deadlineAtMs = this.#readsBody ? 0 : this.#responseDueAtMs;
+  }
+
+  #cork(): void {
+    if (this.#isCorked) return;
+    this.#isCorked = true;
+    this.#socket.cork();
+  }
+}
+
+/** Who keeps upstream connections: the pool. */
+export interface UpstreamConnectionOwner {
+  onConnected(connection: Http1UpstreamConnection): void;
+  onConnectFault(connection: Http1UpstreamConnection, code: FaultCode): void;
+  onIdle(connection: Http1UpstreamConnection): void;
+  onClosed(connection: Http1UpstreamConnection): void;
+}
+
+/** How much earlier than announced a connection is given up, in milliseconds. */
+const ANNOUNCED_IDLE_MARGIN_MS = 500;
+
+/** `Keep-Alive: timeout=N` in seconds (RFC 2068 section 19.7.1): less than that, at most ours. */
+function idleFrom(value: string, oursMs: number): number {
+  const match = /(?:^|[,\s])timeout=([0-9]{1,6})/i.exec(value);
+  if (match === null) return oursMs;
+  return Math.min(oursMs, Math.max(0, Number(match[1]) * 1000 - ANNOUNCED_IDLE_MARGIN_MS));
+}

@@ -1,0 +1,148 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { FakeControl } from "./control.fake.ts";
+import { ControlApi } from "./control-api.ts";
+import { Reporter, type ReporterOptions, selectSeen } from "./report.ts";
+import { QueuedHops } from "./watched-proxy.fake.ts";
+
+const STATUS = {
+  workloads: ["shop/cart"],
+  mode: "inbound",
+  sandbox: null,
+  listen: "127.0.0.1:8110",
+  admin: null,
+  version: "0.1.0",
+  leaseMs: 15_000,
+  applied: ["e.1"],
+  rejected: null,
+  endpoints: {},
+  counters: {},
+} as const;
+
+let control: FakeControl;
+let hops: QueuedHops;
+let faults: string[];
+let reporter: Reporter;
+
+beforeEach(async () => {
+  control = new FakeControl();
+  await control.start();
+  hops = new QueuedHops();
+  faults = [];
+});
+afterEach(async () => {
+  await reporter.leave();
+  await control.kill();
+});
+
+function start(options: Partial<ReporterOptions> = {}): void {
+  reporter = new Reporter({
+    api: new ControlApi({ control: control.url, tokenFile: null }),
+    instance: "cart-1",
+    hops,
+    status: () => STATUS,
+    lastSeen: () => ({}),
+    onFault: (why) => faults.push(why),
+    ...options,
+  });
+  reporter.start();
+}
+
+describe("reports", () => {
+  it("send the status from time to time when nothing changes", async () => {
+    start({ statusIntervalMs: 10 });
+    await expect.poll(() => control.statuses.length).toBeGreaterThan(2);
+  });
+
+  it("send one status now and one more for a burst of changes", async () => {
+    let version = 0;
+    start({ status: () => ({ ...STATUS, applied: [`e.${version}`] }) });
+    for (version = 1; version <= 100; version++) reporter.changed();
+    await expect.poll(() => control.lastStatus?.applied).toEqual(["e.101"]);
+    expect(control.statuses.length).toBeLessThanOrEqual(2);
+  });
+
+  it("try a status again when control failed, and say so once", async () => {
+    start();
+    control.postStatus = 503;
+    reporter.changed();
+    await expect.poll(() => faults).toEqual(["status: control answered 503"]);
+    control.postStatus = 0;
+    await expect.poll(() => control.statuses).toHaveLength(1);
+    expect(faults).toHaveLength(1);
+  });
+
+  it("send hop records without being asked, and keep them until control has answered", async () => {
+    start();
+    control.postStatus = 503;
+    hops.lines.push('{"hop":"1"}\n');
+    await expect.poll(() => faults).toHaveLength(1);
+    expect(hops.held).toBe(1);
+    control.postStatus = 0;
+    await expect.poll(() => control.records).toEqual([{ hop: "1" }]);
+    expect(hops.held).toBe(0);
+  });
+
+  it("do not keep records that control will never take", async () => {
+    start();
+    control.postStatus = 400;
+    hops.lines.push('{"hop":"1"}\n');
+    await expect.poll(() => hops.held).toBe(0);
+    control.postStatus = 0;
+    expect(control.records).toEqual([]);
+  });
+
+  it("answer a flush that came while control was away", async () => {
+    start();
+    await control.kill();
+    reporter.flush("flush-1");
+    await expect.poll(() => faults).toHaveLength(1);
+    await control.start();
+    reporter.reconnected();
+    await expect
+      .poll(() => control.batches[0]?.batch)
+      .toEqual({
+        proxy: "cart-1",
+        flush: "flush-1",
+        dropped: {},
+      });
+  });
+
+  it("answer only the latest hundred flushes", async () => {
+    await control.kill();
+    start();
+    for (let i = 1; i <= 101; i++) reporter.flush(`flush-${i}`);
+    await expect.poll(() => faults).toHaveLength(1);
+    await control.start();
+    reporter.reconnected();
+    await expect.poll(() => control.batches).toHaveLength(100);
+    expect(control.batches[0]?.batch.flush).toBe("flush-2");
+    expect(control.batches.at(-1)?.batch.flush).toBe("flush-101");
+  });
+
+  it("tell each time of a key once", async () => {
+    const seen: Record<string, number> = { "jane-42": 10 };
+    start({ lastSeen: () => seen });
+    reporter.changed();
+    await expect.poll(() => control.lastStatus?.lastSeen).toEqual({ "jane-42": 10 });
+    reporter.changed();
+    await expect.poll(() => control.statuses).toHaveLength(2);
+    expect(control.lastStatus?.lastSeen).toEqual({});
+    seen["jane-42"] = 20;
+    reporter.changed();
+    await expect.poll(() => control.lastStatus?.lastSeen).toEqual({ "jane-42": 20 });
+  });
+});
+
+describe("keys seen lately", () => {
+  it("are sent oldest first when there are too many for one status", () => {
+    const byKey = { c: 30, a: 10, b: 20, d: 40 };
+    expect(selectSeen(byKey, 10, 2)).toEqual({ byKey: { b: 20, c: 30 }, untilMs: 30 });
+    expect(selectSeen(byKey, 30, 2)).toEqual({ byKey: { d: 40 }, untilMs: 40 });
+    expect(selectSeen(byKey, 40, 2)).toEqual({ byKey: {}, untilMs: 40 });
+  });
+
+  it("of one millisecond stay together, so that none is passed over", () => {
+    const byKey = { a: 10, b: 10, c: 10 };
+    expect(selectSeen(byKey, 0, 1)).toEqual({ byKey, untilMs: 10 });
+  });
+});

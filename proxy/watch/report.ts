@@ -1,0 +1,244 @@
+import type { HopBatch } from "../../core/hop-record.ts";
+import { type ProxyStatus, STATUS_INTERVAL_MS } from "../../core/proxy-status.ts";
+import type { ControlApi } from "./control-api.ts";
+
+/**
+ * Tells control what this proxy has applied and seen: its status, and its hop records.
+ *
+ * Before: watch.ts. After: control. Off the request path: on timers, one POST of each kind at a time.
+ * Invariants: a status is made when it is sent, so it is never older than the one before; hop records
+ * leave their source only when control has answered.
+ */
+
+/** Bytes of records in one batch: half of what control takes. */
+const BATCH_BYTES_MAX = 512 * 1024;
+
+/** How often hop records are looked for. */
+const HOPS_INTERVAL_MS = 250;
+
+/** Pauses after a POST that failed: they double from the first to the last. */
+const RETRY_MS_MIN = 250;
+const RETRY_MS_MAX = STATUS_INTERVAL_MS;
+
+/** Keys in one status; the others are in the next one. */
+const LAST_SEEN_PER_STATUS = 2_000;
+
+/** Flushes that may wait for an answer; control asks for one at a time. */
+const FLUSHES_MAX = 100;
+
+/** Tries to answer a flush; control gives up on it sooner than on records. */
+const FLUSH_TRIES = 4;
+
+/** Where hop records wait; they stay there until they are settled. */
+export interface HopSource {
+  readonly held: number;
+  /** Records as NDJSON of at most `bytesMax` bytes; null if there is nothing to tell. */
+  take(bytesMax: number): TakenHops | null;
+  confirm(taken: TakenHops): void;
+  giveBack(taken: TakenHops): void;
+  discard(taken: TakenHops): void;
+}
+
+/** Records on their way to control. */
+export interface TakenHops {
+  readonly lines: string;
+  readonly count: number;
+  readonly dropped: Readonly<Record<string, number>>;
+}
+
+/** What the reports are made of. */
+export interface ReporterOptions {
+  readonly api: ControlApi;
+  readonly instance: string;
+  readonly hops: HopSource;
+  readonly statusIntervalMs?: number;
+  /** All but what the reporter adds. */
+  status(): Omit<ProxyStatus, "lastSeen" | "leaving">;
+  /** Key to milliseconds since the Unix epoch. */
+  lastSeen(): Readonly<Record<string, number>>;
+  /** Told once for each kind of POST when it begins to fail. */
+  onFault(why: string): void;
+}
+
+/** See above. */
+export class Reporter {
+  readonly #options: ReporterOptions;
+  readonly #status: Sending;
+  readonly #hops: Sending;
+  readonly #flushes: string[] = [];
+  #seenUntilMs = 0;
+  #timers: NodeJS.Timeout[] = [];
+
+  constructor(options: ReporterOptions) {
+    this.#options = options;
+    this.#status = new Sending(() => this.#postStatus(false), options.onFault);
+    this.#hops = new Sending(() => this.#postHops(), options.onFault);
+  }
+
+  start(): void {
+    const intervalMs = this.#options.statusIntervalMs ?? STATUS_INTERVAL_MS;
+    this.#timers = [
+      setInterval(() => this.#status.request(), intervalMs).unref(),
+      setInterval(() => this.#hops.request(), HOPS_INTERVAL_MS).unref(),
+    ];
+  }
+
+  /** Something that the status says has changed: it is sent now, or right after the one under way. */
+  changed(): void {
+    this.#status.request();
+  }
+
+  /** Control is back: what failed before is tried now. */
+  reconnected(): void {
+    this.#status.retryNow();
+    this.#hops.retryNow();
+  }
+
+  /** Sends every record that is held, then a batch that names this flush, even an empty one. */
+  flush(id: string): void {
+    if (this.#flushes.length >= FLUSHES_MAX) this.#flushes.shift();
+    this.#flushes.push(id);
+    this.#hops.retryNow();
+  }
+
+  /** Sends the records that are left, and the status that says goodbye. One try each. */
+  async leave(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    await Promise.all([this.#status.stop(), this.#hops.stop()]);
+    await this.#postHops();
+    await this.#postStatus(true);
+  }
+
+  async #postStatus(leaving: boolean): Promise<string | null> {
+    const { api, instance, status, lastSeen } = this.#options;
+    const seen = selectSeen(lastSeen(), this.#seenUntilMs, LAST_SEEN_PER_STATUS);
+    const body: ProxyStatus = { ...status(), lastSeen: seen.byKey, leaving };
+    const path = `/v1/proxies/${encodeURIComponent(instance)}/status`;
+    const answer = await api.post(path, "application/json", JSON.stringify(body));
+    if (!answer.ok) return `status: ${answer.error.why}`;
+    this.#seenUntilMs = seen.untilMs;
+    return null;
+  }
+
+  /** Posts batches until the source is empty and every flush that waits is answered. */
+  async #postHops(): Promise<string | null> {
+    const { hops } = this.#options;
+    for (;;) {
+      const taken = hops.take(BATCH_BYTES_MAX);
+      const isLast = taken === null || hops.held <= taken.count;
+      const flush = isLast ? (this.#flushes[0] ?? null) : null;
+      if (taken === null && flush === null) return null;
+      const why = await this.#postBatch(taken, flush);
+      if (why !== null) return why;
+    }
+  }
+
+  async #postBatch(taken: TakenHops | null, flush: string | null): Promise<string | null> {
+    const { api, instance, hops } = this.#options;
+    const head: HopBatch = { batch: { proxy: instance, flush, dropped: taken?.dropped ?? {} } };
+    const body = `${JSON.stringify(head)}\n${taken?.lines ?? ""}`;
+    const answer = await api.post("/v1/hops", "application/x-ndjson", body);
+    if (answer.ok) {
+      if (taken !== null) hops.confirm(taken);
+      if (flush !== null) this.#flushAnswered(flush);
+      return null;
+    }
+    if (taken !== null && isFinal(answer.error.status)) hops.discard(taken);
+    else if (taken !== null) hops.giveBack(taken);
+    if (flush !== null && this.#hops.failures >= FLUSH_TRIES) this.#flushAnswered(flush);
+    return `hop records: ${answer.error.why}`;
+  }
+
+  #flushAnswered(id: string): void {
+    const index = this.#flushes.indexOf(id);
+    if (index >= 0) this.#flushes.splice(index, 1);
+  }
+}
+
+/** Control understood the batch and will never take it; 401, 403, 408 and 429 may pass. */
+function isFinal(status: number): boolean {
+  return status >= 400 && status < 500 && ![401, 403, 404, 408, 429].includes(status);
+}
+
+/**
+ * The keys seen after `sinceMs`, those seen first if there are more than `countMax`, and until when
+ * they reach. Keys of one millisecond stay together, so that none is passed over.
+ */
+export function selectSeen(
+  byKey: Readonly<Record<string, number>>,
+  sinceMs: number,
+  countMax: number,
+): { readonly byKey: Record<string, number>; readonly untilMs: number } {
+  const seen = Object.entries(byKey)
+    .filter(([, ms]) => ms > sinceMs)
+    .toSorted(([, a], [, b]) => a - b);
+  const untilMs = seen[Math.min(countMax, seen.length) - 1]?.[1] ?? sinceMs;
+  return { byKey: Object.fromEntries(seen.filter(([, ms]) => ms <= untilMs)), untilMs };
+}
+
+/** Sends one thing at a time: at once, once more if it changed meanwhile, later if it failed. */
+class Sending {
+  readonly #send: () => Promise<string | null>;
+  readonly #onFault: (why: string) => void;
+  #running: Promise<void> | null = null;
+  #isWanted = false;
+  #retry: NodeJS.Timeout | null = null;
+  #isStopped = false;
+  /** Sends that failed since the last one that did not. */
+  failures = 0;
+
+  constructor(send: () => Promise<string | null>, onFault: (why: string) => void) {
+    this.#send = send;
+    this.#onFault = onFault;
+  }
+
+  request(): void {
+    this.#isWanted = true;
+    if (this.#retry === null) this.#start();
+  }
+
+  /** As request, without waiting for the pause after a failure. */
+  retryNow(): void {
+    this.#clearRetry();
+    this.request();
+  }
+
+  /** Sends no more; resolves when what is under way is over. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#clearRetry();
+    await this.#running;
+  }
+
+  #start(): void {
+    if (this.#running !== null || this.#isStopped) return;
+    this.#running = this.#run().finally(() => {
+      this.#running = null;
+      if (this.#isWanted && this.#retry === null) this.#start();
+    });
+  }
+
+  async #run(): Promise<void> {
+    this.#isWanted = false;
+    const why = await this.#send();
+    if (why === null) {
+      this.failures = 0;
+      return;
+    }
+    if (this.failures === 0) this.#onFault(why);
+    this.failures++;
+    if (this.#isStopped) return;
+    const pauseMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(this.failures - 1, 5));
+    this.#retry = setTimeout(() => {
+      this.#retry = null;
+      this.#isWanted = true;
+      this.#start();
+    }, pauseMs);
+    this.#retry.unref();
+  }
+
+  #clearRetry(): void {
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    this.#retry = null;
+  }
+}

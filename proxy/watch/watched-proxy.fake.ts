@@ -1,0 +1,88 @@
+import type { ProxyConfig } from "../config.ts";
+import { readProxyConfig } from "../config.ts";
+import type { RoutingTable } from "../routing/table.ts";
+import type { HopSource, TakenHops } from "./report.ts";
+import { Watch, type WatchOptions } from "./watch.ts";
+
+/** A clock that stands still until it is told; for tests. */
+export class HandClock {
+  ms = 1_700_000_000_000;
+
+  nowMs(): number {
+    return this.ms;
+  }
+
+  epochMs(): number {
+    return this.ms;
+  }
+}
+
+/** Hop records that tests put in; the real ones are in telemetry/, which a watch does not know. */
+export class QueuedHops implements HopSource {
+  lines: string[] = [];
+  dropped: Record<string, number> = {};
+
+  get held(): number {
+    return this.lines.length;
+  }
+
+  take(): TakenHops | null {
+    if (this.lines.length === 0 && Object.keys(this.dropped).length === 0) return null;
+    const dropped = this.dropped;
+    this.dropped = {};
+    return { lines: this.lines.join(""), count: this.lines.length, dropped };
+  }
+
+  confirm(taken: TakenHops): void {
+    this.lines.splice(0, taken.count);
+  }
+
+  giveBack(taken: TakenHops): void {
+    this.dropped = { ...taken.dropped };
+  }
+
+  discard(taken: TakenHops): void {
+    this.lines.splice(0, taken.count);
+  }
+}
+
+/** A watch with everything that it told; for tests. */
+export interface WatchedProxy {
+  readonly watch: Watch;
+  readonly clock: HandClock;
+  readonly hops: QueuedHops;
+  readonly tables: RoutingTable[];
+  readonly log: string[];
+}
+
+/** Builds a watch for `shop/cart` that is not started yet. */
+export function newWatch(
+  control: string,
+  flags: Readonly<Record<string, string>> = {},
+  options: Partial<WatchOptions> = {},
+): WatchedProxy {
+  const clock = new HandClock();
+  const hops = new QueuedHops();
+  const tables: RoutingTable[] = [];
+  const log: string[] = [];
+  const watch = new Watch({
+    config: configFor(control, flags),
+    listen: "127.0.0.1:8110",
+    admin: null,
+    clock,
+    hops,
+    log: { info: (message) => log.push(message), warn: (message) => log.push(message) },
+    onTable: (table) => tables.push(table),
+    lastSeen: () => ({}),
+    counters: () => ({}),
+    ...options,
+  });
+  return { watch, clock, hops, tables, log };
+}
+
+function configFor(control: string, flags: Readonly<Record<string, string>>): ProxyConfig {
+  const quick = { listen: "127.0.0.1:0", upstream: "127.0.0.1:9001", workload: "shop/cart" };
+  const config = readProxyConfig({ ...quick, control, instance: "cart-1", ...flags }, {});
+  if (!config.ok) throw config.error;
+  return config.value;
+}

@@ -1,0 +1,301 @@
+import { connect, type Socket } from "node:net";
+import { setTimeout as wait } from "node:timers/promises";
+import { expect, onTestFinished, test } from "vitest";
+import { DEFAULT_LIMITS, type Limits } from "../../proxy/limits.ts";
+import { Connection, get } from "../harness/client.ts";
+import { type DataPlane, listenRaw, startDataPlane } from "../harness/data-plane.ts";
+import { startDeafUpstream } from "../harness/deaf.ts";
+import { NOBODY } from "../harness/proxy.ts";
+import { type Reply, response, startUpstream } from "../harness/upstream.ts";
+
+/** One limit, set to what a test can reach: what is within it passes, what is past it does not. */
+type Reach = () => Promise<void>;
+
+const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const CHUNKED = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+const SOON_MS = 100;
+const OK = response("ok");
+
+async function start(limits: Partial<Limits>, reply: Reply = OK) {
+  const baseline = await startUpstream(reply);
+  return { baseline, plane: await startDataPlane({ baseline: baseline.at, limits }) };
+}
+
+async function open({ port }: DataPlane): Promise<Connection> {
+  const connection = await Connection.open(port);
+  onTestFinished(() => connection.close());
+  return connection;
+}
+
+/** The status, or the fault, that bytes are answered with on a connection of their own. */
+async function answerTo(plane: DataPlane, bytes: string): Promise<string> {
+  const connection = await open(plane);
+  connection.write(bytes);
+  const seen = await connection.response();
+  connection.close();
+  return seen.fields["forklane-fault"]?.split(";")[0] ?? String(seen.status);
+}
+
+/** `make(n)` passes at the limit `n` and is answered with `fault` one past it. */
+function edge(name: keyof Limits, max: number, fault: string, make: (n: number) => string): Reach {
+  return async () => {
+    const { plane } = await start({ [name]: max });
+    expect(await answerTo(plane, make(max))).toBe("200");
+    expect(await answerTo(plane, make(max + 1))).toBe(fault);
+  };
+}
+
+/** A GET whose head has `n` bytes before its last line feed, which ends it and is not counted. */
+function headOf(n: number): string {
+  const around = "GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r".length;
+  return `GET / HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(n - around)}\r\n\r\n`;
+}
+
+/** Held requests of a baseline: it answers when the test says so. */
+function held(): { readonly sockets: Socket[]; readonly reply: Reply } {
+  const sockets: Socket[] = [];
+  const reply: Reply = (_request, socket) => {
+    sockets.push(socket);
+    return null;
+  };
+  return { sockets, reply };
+}
+
+const REACH: Readonly<Record<keyof Limits, Reach>> = {
+  headBytesMax: edge("headBytesMax", 300, "head-too-large", headOf),
+  requestLineBytesMax: edge("requestLineBytesMax", 300, "target-too-long", (n) => {
+    const around = "GET / HTTP/1.1\r".length;
+    return `GET /${"x".repeat(n - around)} HTTP/1.1\r\nHost: a\r\n\r\n`;
+  }),
+  headFieldsMax: edge("headFieldsMax", 10, "head-too-large", (n) => {
+    return `GET / HTTP/1.1\r\nHost: a\r\n${"X: 1\r\n".repeat(n - 1)}\r\n`;
+  }),
+  interimResponsesMax: async () => {
+    const { plane } = await start({ interimResponsesMax: 2 }, (request) => {
+      const interims = Number(/GET \/(\d)/.exec(request.head)?.[1]);
+      return "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(interims) + OK;
+    });
+    expect(await answerTo(plane, GET.replace("/", "/2"))).toBe("200");
+    expect(await answerTo(plane, GET.replace("/", "/3"))).toBe("upstream-head-too-large");
+  },
+  chunkExtensionBytesMax: edge("chunkExtensionBytesMax", 20, "body-malformed", (n) => {
+    return `${CHUNKED}1;${"x".repeat(n)}\r\na\r\n0\r\n\r\n`;
+  }),
+  chunkExtensionsBytesMax: edge("chunkExtensionsBytesMax", 20, "body-malformed", (n) => {
+    return `${CHUNKED}${"1;x\r\na\r\n".repeat(n)}0\r\n\r\n`;
+  }),
+  trailerBytesMax: edge("trailerBytesMax", 100, "trailers-too-large", (n) => {
+    return `${CHUNKED}0\r\nX: ${"x".repeat(n - 7)}\r\n\r\n`;
+  }),
+  trailerFieldsMax: edge("trailerFieldsMax", 3, "trailers-too-large", (n) => {
+    return `${CHUNKED}0\r\n${"X: 1\r\n".repeat(n)}\r\n`;
+  }),
+
+  bufferedBytesMax: async () => {
+    const { sockets, reply } = held();
+    const { plane } = await start({ bufferedBytesMax: 1_024 }, reply);
+    const socket = connect({ host: "127.0.0.1", port: plane.port });
+    onTestFinished(() => void socket.destroy());
+    socket.on("error", () => undefined);
+    socket.write(GET);
+    await expect.poll(() => sockets.length).toBe(1);
+    // More than the kernel takes: what is left with the writer is what the proxy does not read.
+    socket.write(Buffer.alloc(32 * 1024 * 1024, GET));
+    await wait(3 * SOON_MS);
+    expect(socket.writableLength).toBeGreaterThan(0);
+    sockets[0]?.write(OK);
+    await expect.poll(() => sockets.length).toBe(2);
+  },
+  drainedBodyBytesMax: async () => {
+    const baseline = await listenRaw((socket) => {
+      socket.on("data", (bytes) => {
+        if (bytes.includes("HTTP/1.1")) socket.write(OK);
+      });
+    });
+    const plane = await startDataPlane({ baseline, limits: { drainedBodyBytesMax: 10 } });
+    const within = await open(plane);
+    within.write(`${CHUNKED}1\r\na\r\n`);
+    expect((await within.response()).status).toBe(200);
+    within.write(`a\r\n${"x".repeat(10)}\r\n0\r\n\r\n${GET}`);
+    expect((await within.response()).status).toBe(200);
+    const past = await open(plane);
+    past.write(`${CHUNKED}1\r\na\r\n`);
+    expect((await past.response()).status).toBe(200);
+    past.write(`b\r\n${"x".repeat(11)}\r\n0\r\n\r\n${GET}`);
+    await past.until(() => false);
+    expect([past.text, past.closed]).toEqual(["", "ended"]);
+  },
+  drainedBodyMs: async () => {
+    const baseline = await listenRaw((socket) => void socket.once("data", () => socket.write(OK)));
+    const plane = await startDataPlane({ baseline, limits: { drainedBodyMs: SOON_MS } });
+    const connection = await open(plane);
+    connection.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n1");
+    expect((await connection.response()).status).toBe(200);
+    await connection.until(() => false);
+    expect(connection.closed).toBe("ended");
+  },
+  replayBodyBytesMax: async () => {
+    const { plane, baseline } = await start({ replayBodyBytesMax: 10 }, (request, socket) => {
+      if (request.connection % 2 === 1 || request.body === "") return OK;
+      socket.destroy();
+      return null;
+    });
+    await get(plane.port);
+    const within = await get(plane.port, { method: "PUT", body: "x".repeat(10) });
+    expect([within.status, baseline.connections]).toEqual([200, 2]);
+    const other = await start({ replayBodyBytesMax: 10 }, (request, socket) => {
+      if (request.body !== "") socket.destroy();
+      return OK;
+    });
+    await get(other.plane.port);
+    const past = await get(other.plane.port, { method: "PUT", body: "x".repeat(11) });
+    expect([past.status, other.baseline.connections]).toEqual([502, 1]);
+  },
+
+  headTimeoutMs: async () => {
+    const { plane } = await start({ headTimeoutMs: SOON_MS });
+    expect(await answerTo(plane, "GET / HTTP/1.1\r\n")).toBe("head-timeout");
+  },
+  bodyIdleMs: async () => {
+    const { plane } = await start({ bodyIdleMs: SOON_MS });
+    expect(await answerTo(plane, `${CHUNKED}5\r\nhe`)).toBe("body-timeout");
+  },
+  downstreamIdleMs: async () => {
+    const { plane } = await start({ downstreamIdleMs: SOON_MS });
+    const connection = await open(plane);
+    connection.write(GET);
+    expect((await connection.response()).status).toBe(200);
+    await connection.until(() => false);
+    expect([connection.text, connection.closed]).toEqual(["", "ended"]);
+  },
+  upstreamIdleMs: async () => {
+    const { plane } = await start({ upstreamIdleMs: 4 * SOON_MS });
+    await get(plane.port);
+    expect(plane.pool.connections).toBe(1);
+    await expect.poll(() => plane.pool.connections).toBe(0);
+  },
+  upstreamFreshMs: async () => {
+    const { plane, baseline } = await start({ upstreamFreshMs: 0 });
+    await get(plane.port);
+    await wait(SOON_MS);
+    await get(plane.port, { method: "PUT" });
+    expect(baseline.connections).toBe(1);
+    await wait(SOON_MS);
+    await get(plane.port, { method: "POST" });
+    expect(baseline.connections).toBe(2);
+  },
+  connectLocalMs: async () => {
+    const limits = { connectLocalMs: SOON_MS, connectMs: 60_000 };
+    const plane = await startDataPlane({ baseline: await startDeafUpstream(), limits });
+    expect(await answerTo(plane, GET)).toBe("connect-timeout");
+  },
+  connectMs: async () => {
+    const limits = { connectLocalMs: 60_000, connectMs: SOON_MS };
+    // The same machine by an address that is not known to be.
+    const baseline = (await startDeafUpstream()).replace("127.0.0.1", "0.0.0.0");
+    expect(await answerTo(await startDataPlane({ baseline, limits }), GET)).toBe("connect-timeout");
+  },
+  responseMs: async () => {
+    const { plane } = await start({ responseMs: SOON_MS }, () => null);
+    expect(await answerTo(plane, GET)).toBe("upstream-timeout");
+  },
+  tunnelIdleMs: async () => {
+    const { plane } = await start(
+      { tunnelIdleMs: 2 * SOON_MS },
+      "HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+    );
+    const connection = await open(plane);
+    connection.write(
+      "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+    );
+    expect((await connection.response()).status).toBe(101);
+    await connection.until(() => false);
+    await expect.poll(() => plane.recorded.length).toBe(1);
+    expect(plane.recorded).toMatchObject([{ status: 101, closedBy: "proxy" }]);
+    await expect.poll(() => [plane.pool.connections, plane.ticker.size]).toEqual([0, 0]);
+  },
+
+  downstreamConnectionsMax: async () => {
+    const { plane } = await start({ downstreamConnectionsMax: 1 });
+    const first = await open(plane);
+    first.write(GET);
+    expect((await first.response()).status).toBe(200);
+    expect(await answerTo(plane, "")).toBe("connection-limit");
+    first.close();
+    await expect.poll(() => plane.listener.connections).toBe(0);
+    expect(await answerTo(plane, GET)).toBe("200");
+  },
+  upstreamConnectionsMax: async () => {
+    const { sockets, reply } = held();
+    const { plane, baseline } = await start({ upstreamConnectionsMax: 1 }, reply);
+    const [first, second] = await Promise.all([open(plane), open(plane)]);
+    first.write(GET);
+    second.write(GET);
+    await expect.poll(() => [sockets.length, plane.pool.waiting]).toEqual([1, 1]);
+    sockets[0]?.write(OK);
+    await expect.poll(() => sockets.length).toBe(2);
+    expect(baseline.connections).toBe(1);
+  },
+  upstreamWaitingMax: async () => {
+    const { sockets, reply } = held();
+    const { plane } = await start({ upstreamConnectionsMax: 1, upstreamWaitingMax: 1 }, reply);
+    const [first, second] = await Promise.all([open(plane), open(plane)]);
+    first.write(GET);
+    await expect.poll(() => sockets.length).toBe(1);
+    second.write(GET);
+    await expect.poll(() => plane.pool.waiting).toBe(1);
+    expect(await answerTo(plane, GET)).toBe("pool-full");
+  },
+  endpointSkipMs: async () => {
+    const jane = await startUpstream(OK);
+    const routes = {
+      "jane-42": {
+        sandbox: "jane",
+        endpoints: [NOBODY, jane.at],
+        onUnavailable: "fail" as const,
+      },
+    };
+    const plane = await startDataPlane({
+      baseline: NOBODY,
+      table: { revision: 1, routes, known: [] },
+      limits: { endpointSkipMs: 15 * SOON_MS },
+    });
+    const { route } = plane.context.table.routes.get("jane-42") ?? {};
+    if (route === null || route === undefined) throw new Error("no route");
+    const goesTo = () => plane.context.choice.choose(route, [], plane.ticker.nowMs);
+    for (let i = 0; i < 2; i++) await get(plane.port, { tag: "jane-42" });
+    for (let i = 0; i < 4; i++) expect(goesTo()).toBe(jane.at);
+    await expect.poll(goesTo, { timeout: 5_000 }).toBe(NOBODY);
+  },
+  readBufferBytes: async () => {
+    const body = "0123456789".repeat(2_000);
+    const { plane } = await start({ readBufferBytes: 1_024 }, response(body));
+    expect((await get(plane.port)).body).toBe(body);
+  },
+
+  drainAcceptMs: async () => {
+    const { plane } = await start({ drainAcceptMs: 6 * SOON_MS, drainMs: 40 * SOON_MS });
+    const first = await open(plane);
+    const drained = plane.listener.drain();
+    const second = await open(plane);
+    second.write(GET);
+    expect((await second.response()).fields["connection"]).toBe("close");
+    expect(first.closed).toBe("open");
+    expect(await drained).toBe(0);
+    await expect(Connection.open(plane.port)).rejects.toThrow("ECONNREFUSED");
+  },
+  drainMs: async () => {
+    const { sockets, reply } = held();
+    const { plane } = await start({ drainMs: SOON_MS }, reply);
+    const connection = await open(plane);
+    connection.write(GET);
+    await expect.poll(() => sockets.length).toBe(1);
+    expect(await plane.listener.drain()).toBe(1);
+    await connection.until(() => false);
+    expect(connection.text).toContain("forklane-fault: draining");
+  },
+};
+
+test.each(Object.keys(DEFAULT_LIMITS) as (keyof Limits)[])("%s is a limit", async (name) => {
+  await REACH[name]();
+});

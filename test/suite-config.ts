@@ -1,0 +1,37 @@
+import { defineConfig, type ViteUserConfig } from "vitest/config";
+
+/** Folder of the reports that `.ci/run` counts, relative to the checkout; not kept in git. */
+const REPORTS = ".reports";
+
+interface SuiteOptions {
+  /** For one test, and for what runs before and after it. */
+  readonly timeoutMs?: number;
+  /** One file after the other: for suites that measure, or take fixed ports. */
+  readonly isSerial?: boolean;
+}
+
+/**
+ * Makes the vitest configuration of one suite.
+ *
+ * `script` is the name of its npm script: the report of `npm run test:edge` is
+ * `.reports/test-edge.json`, which is where `.ci/run` looks for it.
+ */
+export function suiteConfig(
+  script: "test" | `test:${string}`,
+  include: string[],
+  { timeoutMs = 20_000, isSerial = false }: SuiteOptions = {},
+): ViteUserConfig {
+  return defineConfig({
+    test: {
+      include,
+      testTimeout: timeoutMs,
+      hookTimeout: timeoutMs,
+      pool: "forks",
+      fileParallelism: !isSerial,
+      reporters: [
+        "default",
+        ["json", { outputFile: `${REPORTS}/${script.replaceAll(":", "-")}.json` }],
+      ],
+    },
+  });
+}

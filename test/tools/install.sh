@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Installs the programs that suites need beside npm's: Debian, as root, by apt-get.
+#
+#   test/tools/install.sh GROUP...     make sure that the group's programs are there
+#   test/tools/install.sh --list       the groups, a line each
+#
+# A group has the name of its suite (edge: npm run test:edge). What is there already is only looked
+# at, so a second call takes no time. No service is started, and none that runs is touched.
+set -euo pipefail
+export PATH="$PATH:/usr/sbin:/sbin"
+
+# --- The groups: one function each, group_NAME ---------------------------------------------------
+
+group_edge() {
+  need nginx nginx nginx -v
+}
+
+group_bench() {
+  need nginx nginx nginx -v
+  need haproxy haproxy haproxy -v
+  need wrk wrk wrk -v
+}
+
+# --- How ----------------------------------------------------------------------------------------
+
+main() {
+  if [ $# -eq 0 ]; then
+    echo "usage: test/tools/install.sh GROUP... (one of: $(list_groups | paste -sd' '))" >&2
+    exit 2
+  fi
+  if [ "$1" = --list ]; then
+    list_groups
+    return
+  fi
+  local group
+  for group in "$@"; do
+    if ! declare -F "group_$group" >/dev/null; then
+      echo "install.sh: no group \"$group\" (one of: $(list_groups | paste -sd' '))" >&2
+      exit 2
+    fi
+    "group_$group"
+  done
+}
+
+list_groups() {
+  declare -F | sed -n 's/^declare -f group_//p'
+}
+
+# need PROGRAM PACKAGE VERSION-COMMAND...: installs PACKAGE unless PROGRAM is there; says its version.
+need() {
+  local program=$1 package=$2
+  shift 2
+  if ! command -v "$program" >/dev/null; then
+    apt_install "$package"
+    command -v "$program" >/dev/null || {
+      echo "install.sh: $package is installed, but there is no $program" >&2
+      exit 1
+    }
+  fi
+  # Some print their version with a status other than 0, or on stderr.
+  printf '%s: %s\n' "$program" "$("$@" 2>&1 | head -n 1 || true)"
+}
+
+apt_lists_updated=no
+
+apt_install() {
+  if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+    echo "install.sh: $1 is missing; install it, or run this as root on Debian" >&2
+    exit 1
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  local apt=(apt-get -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0)
+  if [ "$apt_lists_updated" = no ]; then
+    "${apt[@]}" update >&2
+    apt_lists_updated=yes
+  fi
+  keep_services_stopped
+  "${apt[@]}" install -y --no-install-recommends "$1" >&2
+}
+
+# Debian starts a service as soon as its package is there, unless this file answers 101 (its policy
+# manual, 9.3.3). One that is there already is somebody's decision and stays as it is.
+keep_services_stopped() {
+  local policy=/usr/sbin/policy-rc.d
+  [ -e "$policy" ] && return
+  trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+}
+
+main "$@"

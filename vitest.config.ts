@@ -1,0 +1,8 @@
+import { suiteConfig } from "./test/suite-config.ts";
+
+/** The suite of `npm test`: needs no privilege, no tool beyond npm's and no network but loopback. */
+export default suiteConfig("test", [
+  "{core,proxy,control,verify,cli,bench}/**/*.test.ts",
+  "test/*.test.ts",
+  "test/{e2e,harness,tools}/**/*.test.ts",
+]);
