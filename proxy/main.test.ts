@@ -98,7 +98,12 @@ describe("a proxy process", () => {
     control.onWatch = (watch) => {
       control.sendSnapshot("e.1", { workloads, known: ["jane-42"] }, watch);
     };
-    const started = run({ control: control.url, instance: "cart-1", admin: "127.0.0.1:0" });
+    const started = run({
+      control: control.url,
+      instance: "cart-1",
+      admin: "127.0.0.1:0",
+      limit: "drainAcceptMs=50",
+    });
     const address = await readyAt(started);
     expect(await get(address)).toBe("baseline /items");
     expect(await get(address, { baggage: "sandbox=jane-42" })).toBe("baseline /items");
@@ -124,7 +129,7 @@ describe("a proxy process", () => {
   it("loads no library that its settings do not ask for", async () => {
     const table = path.join(dir, "table.json");
     await writeFile(table, '{"revision": 1, "routes": {}}');
-    const started = run({ table });
+    const started = run({ table, limit: "drainAcceptMs=50" });
     await get(await readyAt(started));
     started.child.kill("SIGINT");
     expect(await started.exit).toBe(0);

@@ -21,7 +21,10 @@ export async function runProxy(
   const stop = new StopSignals();
   process.stdout.write(`${readyLine(config.value, started.value)}\n`);
   await stop.first;
-  STDERR_LOG.info("stopping: no new connections, exchanges in progress are finished");
+  const acceptS = config.value.limits.drainAcceptMs / 1_000;
+  STDERR_LOG.info(
+    `stopping: callers are told, new ones taken for ${acceptS} s, then what is in progress is finished; once more ends at once`,
+  );
   const code = await Promise.race([drain(started.value), stop.second.then(() => 1)]);
   stop.close();
   return code;

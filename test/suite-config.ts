@@ -3,6 +3,9 @@ import { defineConfig, type ViteUserConfig } from "vitest/config";
 /** Folder of the reports that `.ci/run` counts, relative to the checkout; not kept in git. */
 const REPORTS = ".reports";
 
+/** How long expect.poll waits for what has to come, in milliseconds. */
+const POLL_MS = 5_000;
+
 interface SuiteOptions {
   /** For one test, and for what runs before and after it. */
   readonly timeoutMs?: number;
@@ -26,6 +29,8 @@ export function suiteConfig(
       include,
       testTimeout: timeoutMs,
       hookTimeout: timeoutMs,
+      // What a test polls for comes at once, or late on a busy machine; a second is too little then.
+      expect: { poll: { timeout: POLL_MS } },
       pool: "forks",
       fileParallelism: !isSerial,
       reporters: [

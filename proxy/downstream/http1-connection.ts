@@ -4,18 +4,17 @@ import type { ExchangeContext } from "../exchange/context.ts";
 import { Exchange } from "../exchange/exchange.ts";
 import type { FaultCode } from "../fault.ts";
 import { BodyDecoder, type BodyReceiver } from "../http1/decode-body.ts";
-import { CHUNK_END, chunkHead } from "../http1/encode-body.ts";
-import { encodeLastChunk, encodeResponseHead } from "../http1/encode-head.ts";
+import { encodeResponseHead } from "../http1/encode-head.ts";
 import { frameRequest } from "../http1/framing.ts";
 import { Http1RequestHead } from "../http1/head.ts";
 import { type HeadReader, requestHeadReader } from "../http1/head-reader.ts";
+import { MessageWriter } from "../http1/message-writer.ts";
 import { COMPLETE, INCOMPLETE } from "../http1/parse-head.ts";
 import { connectionOptions } from "../message/connection-options.ts";
 import { MadeFields, type Trailers } from "../message/field-list.ts";
 import { BODY_UNSIZED, type RequestHead, type ResponseHead } from "../message/head.ts";
 import { HeadEdit } from "../message/head-edit.ts";
 import { FIELD } from "../message/known-field.ts";
-import { socketFlow } from "../message/socket-flow.ts";
 import {
   type DownstreamStream,
   FLOW,
@@ -38,6 +37,7 @@ export class Http1DownstreamConnection
 {
   readonly #context: ExchangeContext;
   readonly #socket: Socket;
+  readonly #writer: MessageWriter;
   readonly #onClosed: (connection: Http1DownstreamConnection) => void;
   readonly #reader: HeadReader<Http1RequestHead>;
   readonly #decoder: BodyDecoder;
@@ -55,8 +55,6 @@ export class Http1DownstreamConnection
   /** Read, not looked at yet: pipelined requests, or what comes before a tunnel opens. */
   #unread: Buffer | null = null;
   #isReading = false;
-  #isBlocked = false;
-  #isCorked = false;
   #isPaused = false;
   #keepsAlive = true;
   #requestEnded = false;
@@ -71,6 +69,7 @@ export class Http1DownstreamConnection
     onClosed: (connection: Http1DownstreamConnection) => void,
   ) {
     this.#socket = socket;
+    this.#writer = new MessageWriter(socket);
     this.#context = context;
     this.#onClosed = onClosed;
     this.address = socket.remoteAddress ?? "";
@@ -114,7 +113,7 @@ export class Http1DownstreamConnection
    */
   #isWaiting(): boolean {
     if (this.#state === "exchange") return this.#requestEnded;
-    return this.#state === "head" && this.#isBlocked;
+    return this.#state === "head" && this.#writer.isBlocked;
   }
 
   #putAside(bytes: Buffer): void {
@@ -243,8 +242,7 @@ export class Http1DownstreamConnection
   }
 
   #onDrain(): void {
-    if (!this.#isBlocked) return;
-    this.#isBlocked = false;
+    if (!this.#writer.drained()) return;
     if (this.#state === "exchange") this.#expectProgress();
     this.#exchange?.onDownstreamFlowing();
     this.#tunnel?.onFlowing();
@@ -282,8 +280,7 @@ export class Http1DownstreamConnection
     // RFC 9110 section 15.2: a 1xx response is not sent to an HTTP/1.0 caller.
     if (this.#reader.head.minorVersion === 0) return;
     dropFraming(head, edit);
-    this.#cork();
-    this.#socket.write(encodeResponseHead(head, edit));
+    this.#writer.head(encodeResponseHead(head, edit), false);
   }
 
   sendHead(head: ResponseHead, edit: HeadEdit): void {
@@ -291,8 +288,7 @@ export class Http1DownstreamConnection
     if (this.#context.isDraining) this.#keepsAlive = false;
     if (!this.#keepsAlive) edit.add("connection", "close");
     else if (this.#reader.head.minorVersion === 0) edit.add("connection", "keep-alive");
-    this.#cork();
-    this.#socket.write(encodeResponseHead(head, edit));
+    this.#writer.head(encodeResponseHead(head, edit), this.#sendsChunks);
   }
 
   /** RFC 9112 section 6: chunks where the length is unknown, or the end of the connection. */
@@ -316,21 +312,12 @@ export class Http1DownstreamConnection
   }
 
   sendBody(bytes: Buffer): void {
-    if (this.#state !== "exchange") return;
-    this.#cork();
-    if (this.#sendsChunks) {
-      this.#socket.write(chunkHead(bytes.length), "latin1");
-      this.#socket.write(bytes);
-      this.#socket.write(CHUNK_END, "latin1");
-    } else this.#socket.write(bytes);
+    if (this.#state === "exchange") this.#writer.body(bytes);
   }
 
   sendEnd(trailers: Trailers | null): Flow {
     if (this.#state !== "exchange") return FLOW.FLUSHED;
-    if (this.#sendsChunks) {
-      this.#cork();
-      this.#socket.write(encodeLastChunk(trailers), "latin1");
-    }
+    this.#writer.end(trailers);
     const flow = this.flush();
     this.#exchange = null;
     if (this.#requestEnded) this.#nextMessage();
@@ -343,15 +330,8 @@ export class Http1DownstreamConnection
   }
 
   flush(): Flow {
-    if (this.#isCorked) {
-      this.#isCorked = false;
-      this.#socket.uncork();
-    }
-    const flow = socketFlow(this.#socket);
-    if (flow === FLOW.BLOCKED) {
-      this.#isBlocked = true;
-      this.#expectProgress();
-    }
+    const flow = this.#writer.flush();
+    if (flow === FLOW.BLOCKED) this.#expectProgress();
     return flow;
   }
 
@@ -368,8 +348,7 @@ export class Http1DownstreamConnection
     this.#state = "tunnel";
     this.#exchange = null;
     dropFraming(head, edit);
-    this.#cork();
-    this.#socket.write(encodeResponseHead(head, edit));
+    this.#writer.head(encodeResponseHead(head, edit), false);
     this.flush();
     this.#deadlineAtMs = 0;
     return this;
@@ -380,10 +359,7 @@ export class Http1DownstreamConnection
   }
 
   write(bytes: Buffer): Flow {
-    this.#socket.write(bytes);
-    const flow = socketFlow(this.#socket);
-    if (flow === FLOW.BLOCKED) this.#isBlocked = true;
-    return flow;
+    return this.#writer.opaque(bytes);
   }
 
   end(): void {
@@ -421,7 +397,7 @@ export class Http1DownstreamConnection
       return;
     }
     this.#state = "head";
-    if (this.#isBlocked) this.#expectProgress();
+    if (this.#writer.isBlocked) this.#expectProgress();
     else this.#readOn();
   }
 
@@ -486,15 +462,9 @@ export class Http1DownstreamConnection
 
   /** Sets a deadline where it is the caller who has to move: to send its body, or to read. */
   #expectProgress(): void {
-    const isCallersTurn = this.#isBlocked || !(this.#requestEnded || this.#isPaused);
+    const isCallersTurn = this.#writer.isBlocked || !(this.#requestEnded || this.#isPaused);
     const { limits, ticker } = this.#context;
     this.#deadlineAtMs = isCallersTurn ? ticker.nowMs + limits.bodyIdleMs : 0;
-  }
-
-  #cork(): void {
-    if (this.#isCorked) return;
-    this.#isCorked = true;
-    this.#socket.cork();
   }
 }
 
@@ -506,6 +476,7 @@ const UNREADABLE_HEAD: RequestHead = {
   fields: new MadeFields([]),
   hasBody: false,
   bodyBytes: 0,
+  mayUpgrade: false,
   raw: null,
 };
 

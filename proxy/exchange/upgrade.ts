@@ -10,7 +10,8 @@ import { FIELD } from "../message/known-field.ts";
  * Invariant: `h2c` and unknown protocols are never passed on: what follows could not be checked.
  */
 export function wantsUpgrade(head: RequestHead): boolean {
-  if ((head.fields.present & (1 << FIELD.UPGRADE)) === 0 || head.hasBody) return false;
+  if ((head.fields.present & (1 << FIELD.UPGRADE)) === 0) return false;
+  if (head.hasBody || !head.mayUpgrade) return false;
   return namesWebSocket(head) && connectionOptions(head.fields).includes("upgrade");
 }
 

@@ -100,6 +100,10 @@ export class Http1RequestHead extends Http1Head implements RequestHead {
     return path.startsWith("?") ? `/${path}` : path;
   }
 
+  get mayUpgrade(): boolean {
+    return this.minorVersion === 1;
+  }
+
   get authority(): string {
     return knownValue(this, FIELD.HOST) ?? "";
   }

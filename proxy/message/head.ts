@@ -14,6 +14,8 @@ export interface RequestHead {
   /** Whether content follows; `bodyBytes` is 0 if not, BODY_UNSIZED if its length is not declared. */
   readonly hasBody: boolean;
   readonly bodyBytes: number;
+  /** Whether `Upgrade` means anything here: not in HTTP/1.0 (RFC 9110 section 7.8). */
+  readonly mayUpgrade: boolean;
   /** The head as bytes, where it came over HTTP/1.1: an HTTP/1.1 upstream passes them on. */
   readonly raw: RawHead | null;
 }

@@ -4,18 +4,17 @@ import { invariant } from "../../core/invariant.ts";
 import type { Ticker, Ticking } from "../../core/ticker.ts";
 import type { FaultCode } from "../fault.ts";
 import { BodyDecoder, type BodyReceiver } from "../http1/decode-body.ts";
-import { CHUNK_END, chunkHead } from "../http1/encode-body.ts";
-import { encodeLastChunk, encodeRequestHead } from "../http1/encode-head.ts";
+import { encodeRequestHead } from "../http1/encode-head.ts";
 import { frameResponse } from "../http1/framing.ts";
 import { Http1ResponseHead } from "../http1/head.ts";
 import { type HeadReader, responseHeadReader } from "../http1/head-reader.ts";
+import { MessageWriter } from "../http1/message-writer.ts";
 import { COMPLETE, INCOMPLETE } from "../http1/parse-head.ts";
 import type { Limits } from "../limits.ts";
 import { connectionOptions } from "../message/connection-options.ts";
 import type { Trailers } from "../message/field-list.ts";
 import { BODY_UNSIZED, type RequestHead } from "../message/head.ts";
 import type { HeadEdit } from "../message/head-edit.ts";
-import { socketFlow } from "../message/socket-flow.ts";
 import {
   FLOW,
   type Flow,
@@ -39,6 +38,7 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
   readonly #limits: Limits;
   readonly #ticker: Ticker;
   readonly #socket: Socket;
+  readonly #writer: MessageWriter;
   readonly #reader: HeadReader<Http1ResponseHead>;
   readonly #decoder: BodyDecoder;
   #state: "connecting" | "idle" | "busy" | "tunnel" | "closed" = "connecting";
@@ -47,11 +47,8 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
   #readBuffer: Buffer;
   #isOverdue = false;
   #isPaused = false;
-  #isBlocked = false;
-  #isCorked = false;
   /** Of the exchange in progress. */
   #isHeadRequest = false;
-  #sendsChunks = false;
   #requestEnded = false;
   #readsBody = false;
   /** Whether the response allows another exchange behind it. */
@@ -99,6 +96,7 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
       },
     };
     this.#socket = connect(options);
+    this.#writer = new MessageWriter(this.#socket);
     this.#socket.on("connect", () => this.#onConnect());
     this.#socket.on("end", () => this.#onEnd());
     this.#socket.on("drain", () => this.#onDrain());
@@ -127,43 +125,26 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
 
   sendHead(head: RequestHead, edit: HeadEdit): void {
     this.#isHeadRequest = head.method === "HEAD";
-    this.#sendsChunks = head.hasBody && head.bodyBytes === BODY_UNSIZED;
-    this.#cork();
-    this.#socket.write(encodeRequestHead(head, edit));
+    const sendsChunks = head.hasBody && head.bodyBytes === BODY_UNSIZED;
+    this.#writer.head(encodeRequestHead(head, edit), sendsChunks);
   }
 
   sendBody(bytes: Buffer): void {
-    if (this.#state !== "busy") return;
-    this.#cork();
-    if (this.#sendsChunks) {
-      this.#socket.write(chunkHead(bytes.length), "latin1");
-      this.#socket.write(bytes);
-      this.#socket.write(CHUNK_END, "latin1");
-    } else this.#socket.write(bytes);
+    if (this.#state === "busy") this.#writer.body(bytes);
   }
 
   sendEnd(trailers: Trailers | null): void {
     if (this.#state !== "busy") return;
     this.#requestEnded = true;
-    if (this.#sendsChunks) {
-      this.#cork();
-      this.#socket.write(encodeLastChunk(trailers), "latin1");
-    }
+    this.#writer.end(trailers);
     const { responseMs } = this.#limits;
     if (responseMs > 0) this.#responseDueAtMs = this.#ticker.nowMs + responseMs;
     this.#expectProgress();
   }
 
   flush(): Flow {
-    if (this.#isCorked) {
-      this.#isCorked = false;
-      this.#socket.uncork();
-    }
-    const flow = socketFlow(this.#socket);
-    if (flow === FLOW.BLOCKED) {
-      this.#isBlocked = true;
-      this.#expectProgress();
-    }
+    const flow = this.#writer.flush();
+    if (flow === FLOW.BLOCKED) this.#expectProgress();
     return flow;
   }
 
@@ -218,10 +199,7 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
   }
 
   write(bytes: Buffer): Flow {
-    this.#socket.write(bytes);
-    const flow = socketFlow(this.#socket);
-    if (flow === FLOW.BLOCKED) this.#isBlocked = true;
-    return flow;
+    return this.#writer.opaque(bytes);
   }
 
   end(): void {
@@ -364,8 +342,7 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
   }
 
   #onDrain(): void {
-    if (!this.#isBlocked) return;
-    this.#isBlocked = false;
+    if (!this.#writer.drained()) return;
     this.#expectProgress();
     this.#listener?.onUpstreamFlowing();
     this.#tunnel?.onFlowing();
@@ -417,15 +394,9 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
   /** Sets the deadline of what the upstream has to do next: read, send its body, or answer. */
   #expectProgress(): void {
     if (this.#state !== "busy") return;
-    const isUpstreamsTurn = this.#isBlocked || (this.#readsBody && !this.#isPaused);
+    const isUpstreamsTurn = this.#writer.isBlocked || (this.#readsBody && !this.#isPaused);
     if (isUpstreamsTurn) this.#deadlineAtMs = this.#ticker.nowMs + this.#limits.bodyIdleMs;
     else this.#deadlineAtMs = this.#readsBody ? 0 : this.#responseDueAtMs;
-  }
-
-  #cork(): void {
-    if (this.#isCorked) return;
-    this.#isCorked = true;
-    this.#socket.cork();
   }
 }
 

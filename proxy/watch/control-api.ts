@@ -126,6 +126,8 @@ export class ControlApi {
     if (file === null) return ok(null);
     try {
       const text = await readFile(file, "latin1");
+      // Empty: somebody is writing it at this moment, or forgot to.
+      if (text.trim() === "") return err({ status: 0, why: `the token file ${file} is empty` });
       if (text.length <= TOKEN_BYTES_MAX) return ok(text.trim());
       return err({
         status: 0,

@@ -90,7 +90,7 @@ describe("a subscription", () => {
     expect(control.watches).toEqual([]);
   });
 
-  it("is not stopped by a token that no header can hold, is too long, or is not there", async () => {
+  it("is not stopped by a token that no header can hold, is too long, empty, or not there", async () => {
     const dir = await mkdtemp(path.join(tmpdir(), "forklane-token-"));
     const tokenFile = path.join(dir, "token");
     await writeFile(tokenFile, "a\nb");
@@ -99,6 +99,8 @@ describe("a subscription", () => {
     expect(lost[0]).toContain("authorization");
     await writeFile(tokenFile, "a".repeat(20_000));
     await expect.poll(() => lost.at(-1)).toContain("longer than");
+    await writeFile(tokenFile, "\n");
+    await expect.poll(() => lost.at(-1)).toContain("empty");
     await rm(tokenFile);
     await expect.poll(() => lost.at(-1)).toContain("ENOENT");
     await rm(dir, { recursive: true });

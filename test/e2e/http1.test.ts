@@ -186,6 +186,17 @@ describe("a connection", () => {
     expect(connection.text).toBe("hi<one>bye");
   });
 
+  test("asks for no tunnel in HTTP/1.0, which has none", async () => {
+    const baseline = await startUpstream(response("plain"));
+    const proxy = await startProxy({ baseline });
+    const seen = await sendRaw(
+      proxy.port,
+      "GET /ws HTTP/1.0\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    );
+    expect(seen.body).toBe("plain");
+    expect(baseline.requests[0]?.head).not.toMatch(/upgrade/i);
+  });
+
   test("is no tunnel where the upstream answers otherwise, or agrees to what nobody asked", async () => {
     const refusing = await startUpstream(response("no", "", "400 Bad Request"));
     const proxy = await startProxy({ baseline: refusing });

@@ -1,0 +1,84 @@
+import { connect, createServer, type Socket } from "node:net";
+import { expect, onTestFinished, test } from "vitest";
+import { FLOW } from "../message/stream.ts";
+import { MessageWriter } from "./message-writer.ts";
+
+/** Two ends of a connection. */
+async function pair(): Promise<{ writer: MessageWriter; reader: Socket; writes: () => number }> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const accepted = new Promise<Socket>((resolve) => server.once("connection", resolve));
+  const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+  const reader = await accepted;
+  reader.pause();
+  onTestFinished(() => {
+    socket.destroy();
+    reader.destroy();
+    server.close();
+  });
+  let writes = 0;
+  const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
+  socket.write = ((...args: unknown[]) => {
+    writes++;
+    return write(...args);
+  }) as Socket["write"];
+  return { writer: new MessageWriter(socket), reader, writes: () => writes };
+}
+
+async function read(reader: Socket, bytes: number): Promise<string> {
+  let text = "";
+  reader.setEncoding("latin1");
+  reader.on("data", (piece: string) => {
+    text += piece;
+  });
+  reader.resume();
+  await expect.poll(() => text.length).toBe(bytes);
+  return text;
+}
+
+test("a small message is one write, in chunks or as it is", async () => {
+  const { writer, reader, writes } = await pair();
+  writer.head(Buffer.from("HEAD "), false);
+  writer.body(Buffer.from("body "));
+  writer.end(null);
+  expect(writer.flush()).toBe(FLOW.FLUSHED);
+  writer.head(Buffer.from("HEAD "), true);
+  writer.body(Buffer.from("body"));
+  writer.end(["X-Sum", "1"]);
+  expect(writer.flush()).toBe(FLOW.FLUSHED);
+  const expected = "HEAD body HEAD 4\r\nbody\r\n0\r\nX-Sum: 1\r\n\r\n";
+  expect(await read(reader, expected.length)).toBe(expected);
+  expect(writes()).toBe(2);
+});
+
+test("what was flushed may be written over, small or large, unless the answer says otherwise", async () => {
+  const { writer, reader } = await pair();
+  const bytes = Buffer.alloc(64 * 1024);
+  let sent = 0;
+  for (const size of [10, 15_000, 20_000, 64 * 1024]) {
+    const piece = bytes.subarray(0, size).fill(0x61);
+    writer.head(Buffer.from("H"), false);
+    writer.body(piece);
+    const flow = writer.flush();
+    sent += 1 + size;
+    if (flow === FLOW.FLUSHED) piece.fill(0x62);
+    else break;
+  }
+  expect(await read(reader, sent)).not.toContain("b");
+});
+
+test("a reader that takes nothing blocks it, and is told once when that is over", async () => {
+  const { writer, reader } = await pair();
+  let flow: number = FLOW.FLUSHED;
+  let sent = 0;
+  while (flow !== FLOW.BLOCKED) {
+    writer.head(Buffer.alloc(60_000, 0x61), false);
+    flow = writer.flush();
+    sent += 60_000;
+  }
+  expect(writer.isBlocked).toBe(true);
+  await read(reader, sent);
+  expect([writer.drained(), writer.drained(), writer.isBlocked]).toEqual([true, false, false]);
+});
