@@ -3,6 +3,7 @@
  *
  * A commit is planned first, which changes nothing, and applied once the plan is kept.
  */
+import { randomBytes } from "node:crypto";
 import { err, ok, type Result } from "../../core/result.ts";
 import type { ControlLimits } from "../model/limits.ts";
 import { etagOf, isSameSpec, type Kind, type Resource, type Specs } from "../model/resource.ts";
@@ -211,7 +212,7 @@ function written(change: Put, before: Resource | null, version: number): Resourc
 
 /** Makes 16 random hex characters: the uid of a resource, the epoch of a store. */
 export function randomId(): string {
-  return crypto.getRandomValues(new Uint8Array(8)).toHex();
+  return randomBytes(8).toString("hex");
 }
 
 /** Finds the first of sorted names that comes after one, by halving. */

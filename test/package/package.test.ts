@@ -1,7 +1,7 @@
 /** The package as users get it: packed, installed in an empty folder, run by a plain Node. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -78,6 +78,22 @@ test("the demo started from it proves a route and ends", async () => {
   await run(join(installed, "node_modules", ".bin", "forklane"), ["start", "--once"], {
     cwd: installed,
     env: ENV,
+  });
+});
+
+test("the demo proves a route under the oldest Node that the package allows, too", async () => {
+  const { engines } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
+  const oldest = /^>=([0-9]+)$/.exec(engines.node)?.[1];
+  const name = `node-${process.platform}-${process.arch}`;
+  const modules = join(folder, "oldest");
+  await run("npm", ["install", "--prefix", modules, "--ignore-scripts", `${name}@${oldest}`]);
+  const bin = join(modules, "node_modules", name, "bin");
+  const { stdout } = await run(join(bin, "node"), ["--version"]);
+  expect(stdout).toMatch(new RegExp(`^v${oldest}\\.`));
+  const args = ["start", "--once", "--port-base", "21400"];
+  await run(join(installed, "node_modules", ".bin", "forklane"), args, {
+    cwd: installed,
+    env: { ...ENV, PATH: [bin, ENV.PATH].join(delimiter) },
   });
 });
 
