@@ -47,6 +47,8 @@ export interface Limits {
   /** For one upstream address: connections, and requests that wait for one. */
   readonly upstreamConnectionsMax: number;
   readonly upstreamWaitingMax: number;
+  /** How long a request waits for a connection: a queue that is not served must not hold callers. */
+  readonly upstreamWaitMs: number;
   /** How long a fork endpoint that refused is passed over while there are others. */
   readonly endpointSkipMs: number;
   /** Size of one read from a socket that the proxy opened. */
@@ -81,6 +83,7 @@ export const DEFAULT_LIMITS: Limits = {
   downstreamConnectionsMax: 10_000,
   upstreamConnectionsMax: 1_024,
   upstreamWaitingMax: 1_024,
+  upstreamWaitMs: 5_000,
   endpointSkipMs: 1_000,
   readBufferBytes: 64 * 1024,
   drainAcceptMs: 5_000,

@@ -229,6 +229,17 @@ describe("the pool", () => {
     expect(pool.connections).toBe(0);
   });
 
+  test("never gives a used connection to who needs a new one, at its limit either", async () => {
+    const server = await startServer();
+    const { ask, pool } = startPool({ upstreamConnectionsMax: 1 });
+    const used = await ask(server.at).connection();
+    const waiter = ask(server.at, "new");
+    await useOnce(used);
+    const given = await waiter.connection();
+    expect(given).not.toBe(used);
+    expect([given.isReused, pool.connections]).toEqual([false, 1]);
+  });
+
   test("opens nothing any more once it is closed", async () => {
     const server = await startServer();
     const { ask, pool, ticker } = startPool({ upstreamConnectionsMax: 1 });

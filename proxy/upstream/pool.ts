@@ -1,5 +1,5 @@
 import { type Address, parseAddress } from "../../core/address.ts";
-import type { Ticker } from "../../core/ticker.ts";
+import type { Ticker, Ticking } from "../../core/ticker.ts";
 import type { FaultCode } from "../fault.ts";
 import type { Limits } from "../limits.ts";
 import type { ResponseListener, UpstreamStream } from "../message/stream.ts";
@@ -13,7 +13,7 @@ import { Http1UpstreamConnection, type UpstreamConnectionOwner } from "./http1-c
  * short a time that no service has closed it.
  * Hot path: with an idle connection it answers at once.
  */
-export class UpstreamPool implements UpstreamConnectionOwner {
+export class UpstreamPool implements UpstreamConnectionOwner, Ticking {
   readonly #limits: Limits;
   readonly #ticker: Ticker;
   readonly #slots = new Map<string, Slot>();
@@ -53,7 +53,9 @@ export class UpstreamPool implements UpstreamConnectionOwner {
     else if (slot.waiting.length >= this.#limits.upstreamWaitingMax) {
       waiter.onUpstreamConnectFault("pool-full");
     } else {
-      slot.waiting.push(waiter);
+      const dueAtMs = this.#ticker.now() + this.#limits.upstreamWaitMs;
+      slot.waiting.push({ waiter, needsNew: fresh === "new", dueAtMs });
+      this.#ticker.add(this);
       if (slot.connections < this.#limits.upstreamConnectionsMax) this.#connect(slot);
       else this.#closeOldestIdle(slot);
     }
@@ -62,8 +64,21 @@ export class UpstreamPool implements UpstreamConnectionOwner {
   /** Takes a waiter out of the line: it is told nothing any more. */
   withdraw(endpoint: string, waiter: UpstreamWaiter): void {
     const waiting = this.#slots.get(endpoint)?.waiting;
-    const at = waiting?.indexOf(waiter) ?? -1;
+    const at = waiting?.findIndex((it) => it.waiter === waiter) ?? -1;
     if (at >= 0) waiting?.splice(at, 1);
+  }
+
+  /** Refuses who has waited for too long; nobody waiting, it is told the time no more. */
+  tick(nowMs: number): void {
+    let areWaiting = false;
+    for (const { waiting } of [...this.#slots.values()]) {
+      // In the order in which they came, so the first one is due first.
+      while (waiting[0] !== undefined && waiting[0].dueAtMs <= nowMs) {
+        waiting.shift()?.waiter.onUpstreamConnectFault("pool-full");
+      }
+      areWaiting ||= waiting.length > 0;
+    }
+    if (!areWaiting) this.#ticker.delete(this);
   }
 
   /** Gives back a connection that was not used after all. */
@@ -82,6 +97,7 @@ export class UpstreamPool implements UpstreamConnectionOwner {
   /** Closes every connection, for good. */
   close(): void {
     this.#isClosed = true;
+    this.#ticker.delete(this);
     for (const slot of this.#slots.values()) {
       for (const connection of [...slot.members]) connection.abort();
     }
@@ -100,15 +116,17 @@ export class UpstreamPool implements UpstreamConnectionOwner {
     const slot = this.#slots.get(connection.endpoint);
     if (slot === undefined) return;
     slot.connecting--;
-    slot.waiting.shift()?.onUpstreamConnectFault(code);
+    slot.waiting.shift()?.waiter.onUpstreamConnectFault(code);
   }
 
   onIdle(connection: UpstreamConnection): void {
     const slot = this.#slots.get(connection.endpoint);
-    const waiter = slot?.waiting.shift();
-    if (waiter !== undefined) waiter.onUpstreamReady(connection);
-    else if (connection.isRetired) connection.retire();
-    else slot?.idle.push(connection);
+    if (slot === undefined) return;
+    const at = slot.waiting.findIndex((it) => !(it.needsNew && connection.isReused));
+    if (at >= 0) slot.waiting.splice(at, 1)[0]?.waiter.onUpstreamReady(connection);
+    // Whoever waits needs a new one: this one makes room for it.
+    else if (connection.isRetired || slot.waiting.length > slot.connecting) connection.retire();
+    else slot.idle.push(connection);
   }
 
   onClosed(connection: UpstreamConnection): void {
@@ -194,6 +212,14 @@ export interface UpstreamWaiter {
   onUpstreamConnectFault(code: FaultCode): void;
 }
 
+/** A place in the line for a connection. */
+interface Waiting {
+  readonly waiter: UpstreamWaiter;
+  /** Whether a connection that carried another exchange will not do. */
+  readonly needsNew: boolean;
+  readonly dueAtMs: number;
+}
+
 /** All connections to one endpoint. */
 interface Slot {
   readonly endpoint: string;
@@ -201,7 +227,8 @@ interface Slot {
   /** In the order in which they became idle. */
   readonly idle: UpstreamConnection[];
   readonly members: Set<UpstreamConnection>;
-  readonly waiting: UpstreamWaiter[];
+  /** In the order in which they came. */
+  readonly waiting: Waiting[];
   connections: number;
   /** How many of them are not connected yet. */
   connecting: number;

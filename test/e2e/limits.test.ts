@@ -246,6 +246,16 @@ const REACH: Readonly<Record<keyof Limits, Reach>> = {
     await expect.poll(() => plane.pool.waiting).toBe(1);
     expect(await answerTo(plane, GET)).toBe("pool-full");
   },
+  upstreamWaitMs: async () => {
+    const { sockets, reply } = held();
+    const limits = { upstreamConnectionsMax: 1, upstreamWaitMs: SOON_MS };
+    const { plane } = await start(limits, reply);
+    const first = await open(plane);
+    first.write(GET);
+    await expect.poll(() => sockets.length).toBe(1);
+    expect(await answerTo(plane, GET)).toBe("pool-full");
+    expect([plane.pool.waiting, plane.pool.connections]).toEqual([0, 1]);
+  },
   endpointSkipMs: async () => {
     const jane = await startUpstream(OK);
     const routes = {
