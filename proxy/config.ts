@@ -9,7 +9,7 @@ import { type Carrier, DEFAULT_CARRIERS, parseCarriers } from "./routing/carrier
 
 /** Everything a proxy process is told, validated and frozen. */
 export interface ProxyConfig {
-  readonly mode: "inbound" | "outbound" | "edge";
+  readonly mode: "inbound" | "edge";
   readonly listen: Address;
   /** The baseline: the service next to the proxy, or what stands behind the edge. */
   readonly upstream: Address;
@@ -240,8 +240,9 @@ function readMode(settings: Settings): ProxyConfig["mode"] {
   const given = settings.read("mode");
   if (given === null) return "inbound";
   const { value } = given;
-  if (value === "inbound" || value === "outbound" || value === "edge") return value;
-  throw wrong(given, "modes are inbound, outbound and edge");
+  if (value === "inbound" || value === "edge") return value;
+  if (value === "outbound") throw wrong(given, "outbound is not there yet; use inbound or edge");
+  throw wrong(given, "modes are inbound and edge");
 }
 
 function readPlace(settings: Settings): Pick<ProxyConfig, "listen" | "upstream" | "workload"> {

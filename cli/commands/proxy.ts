@@ -21,7 +21,7 @@ export const PROXY_FLAGS: readonly FlagRow[] = [
     description: "where the routing table comes from (or --table)",
   },
   { setting: "table", value: "file", description: "a routing table in a file (or --control)" },
-  { setting: "mode", value: "mode", description: "inbound (default), outbound or edge" },
+  { setting: "mode", value: "mode", description: "inbound (default) or edge" },
   { setting: "sandbox", value: "name", description: "stand next to this sandbox's fork" },
   {
     setting: "probe-path",

@@ -13,7 +13,7 @@ import type { ExchangeSink } from "./record.ts";
 export interface ExchangeContext {
   readonly workload: string;
   readonly instance: string;
-  readonly mode: "inbound" | "outbound" | "edge";
+  readonly mode: "inbound" | "edge";
   /** The sandbox whose fork the proxy stands next to; null next to a baseline. */
   readonly sandbox: string | null;
   readonly probePaths: readonly string[];

@@ -34,17 +34,15 @@ export type Applied =
 /** See above. Holds the table as control last described it, and its revision. */
 export class TableApplier {
   readonly #workload: string;
-  readonly #needsOwn: boolean;
   #table: RoutingTable | null = null;
   #revision: string | null = null;
   #isInSync = false;
   /** False after a change that could not be read: what it changed can only come as a snapshot. */
   #canResume = false;
 
-  /** `needsOwn`: a table without the workload is no table for this proxy. */
-  constructor(workload: string, needsOwn: boolean) {
+  /** A table without `workload` is no table for this proxy. */
+  constructor(workload: string) {
     this.#workload = workload;
-    this.#needsOwn = needsOwn;
   }
 
   /** The last good table; null before the first one. */
@@ -122,8 +120,7 @@ export class TableApplier {
     const table = parsed.value;
     if (table.revision !== revision) return err(`it says revision ${table.revision} of itself`);
     // Without it every key would look as if it forked nothing here.
-    if (this.#needsOwn && !table.workloads.has(this.#workload))
-      return err(`it does not hold ${this.#workload}`);
+    if (!table.workloads.has(this.#workload)) return err(`it does not hold ${this.#workload}`);
     return parsed;
   }
 

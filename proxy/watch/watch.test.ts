@@ -103,13 +103,6 @@ describe("a watch", () => {
     expect(control.watches).toHaveLength(1);
   });
 
-  it("watches a namespace when it stands next to callers", async () => {
-    control.onWatch = (watch) => control.sendSnapshot("e.1", { workloads: {} }, watch);
-    const proxy = await start(control.url, { mode: "outbound" });
-    expect(control.watches[0]?.url.searchParams.get("namespace")).toBe("shop");
-    expect(proxy.watch.state).toBe("current");
-  });
-
   it("shows its token, read anew for each connection", async () => {
     serve("e.1");
     const file = path.join(stateDir, "token");

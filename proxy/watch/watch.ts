@@ -93,7 +93,7 @@ export class Watch {
     const { config, clock, log } = options;
     if (config.control === null) throw new Error("a watch needs the address of control");
     this.#options = options;
-    this.#applier = new TableApplier(config.workload, config.mode !== "outbound");
+    this.#applier = new TableApplier(config.workload);
     this.#api = new ControlApi({ control: config.control, tokenFile: config.tokenFile });
     this.#memory = config.stateDir === null ? null : newMemory(options, config.stateDir);
     this.#checks =
@@ -326,12 +326,8 @@ function newMemory(options: WatchOptions, dir: string): TableMemory {
   });
 }
 
-/** An outbound proxy knows every workload of its namespace, any other one its own. */
-function watchPath(config: ProxyConfig): string {
-  const [namespace = ""] = config.workload.split("/", 1);
-  const query = new URLSearchParams(
-    config.mode === "outbound" ? { namespace } : { workload: config.workload },
-  );
-  query.set("instance", config.instance);
+/** The instance ties the stream to the status, so that control knows whom it tells. */
+function watchPath({ workload, instance }: ProxyConfig): string {
+  const query = new URLSearchParams({ workload, instance });
   return `/v1/watch?${query}`;
 }
