@@ -49,8 +49,9 @@ test("all other members stay byte for byte and in order, whatever the value is",
       expect(kept[0]).toBe("x=new");
       const rest = kept.slice(1);
       const isUntouched = others.length === value.split(",").length;
-      const outer = (text: string) => (isUntouched ? text : text.replace(/^[ \t]+|[ \t]+$/g, ""));
-      expect(rest.join(",")).toBe(outer(others.join(",")));
+      const expected = others.join(",");
+      const isNothingLeft = !isUntouched && /^[ \t]*$/.test(expected);
+      expect(rest.join(",")).toBe(isNothingLeft ? "" : expected);
     }),
   );
 });

@@ -46,11 +46,13 @@ export function lastMember(value: string, name: string): string | null {
 
 /**
  * Puts `name=memberValue` first and removes any former member of that name; the rest stays byte
- * for byte. First, because what has to shorten baggage shortens it at the end.
+ * for byte, white space too: at the limits of baggage every hop has to count the same bytes. First,
+ * because what has to shorten baggage shortens it at the end.
  */
 export function withMember(value: string, name: string, memberValue: string): string {
-  const rest = withoutMembers(value, [name]);
-  return rest === "" ? `${name}=${memberValue}` : `${name}=${memberValue},${rest}`;
+  const kept = keptOf(value, [name]);
+  const isNothingLeft = kept === null ? value === "" : trimmed(kept, 0, kept.length) === "";
+  return isNothingLeft ? `${name}=${memberValue}` : `${name}=${memberValue},${kept ?? value}`;
 }
 
 /**
@@ -58,6 +60,12 @@ export function withMember(value: string, name: string, memberValue: string): st
  * Without any of them the value itself is answered.
  */
 export function withoutMembers(value: string, names: readonly string[]): string {
+  const kept = keptOf(value, names);
+  return kept === null ? value : trimmed(kept, 0, kept.length);
+}
+
+/** The members without these names, with the white space around them; null if there were none of them. */
+function keptOf(value: string, names: readonly string[]): string | null {
   let kept = "";
   let hasKept = false;
   let hasRemoved = false;
@@ -70,7 +78,7 @@ export function withoutMembers(value: string, names: readonly string[]): string 
     }
     start = end + 1;
   }
-  return hasRemoved ? trimmed(kept, 0, kept.length) : value;
+  return hasRemoved ? kept : null;
 }
 
 const TAB = 0x09;

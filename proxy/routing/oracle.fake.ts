@@ -35,9 +35,10 @@ export function plainTag(request: PlainRequest): PlainTag | null {
   let count = 0;
   for (const raw of request.baggage.join(",").split(",")) {
     const name = memberName(trim(raw));
-    if (name !== "forklane-hop" && name !== "forklane-run") {
+    const isCounted = trim(raw) !== "" && name !== "forklane-hop" && name !== "forklane-run";
+    if (isCounted) {
       bytes += raw.length + 1;
-      if (trim(raw) !== "") count++;
+      count++;
     }
     if (name !== "sandbox") continue;
     (bytes <= 8192 && count <= 64 ? counted : uncounted).push(memberValue(trim(raw)));

@@ -102,10 +102,8 @@ function readLines(
     for (let start = 0, end = 0; start <= value.length; start = end + 1) {
       end = memberEnd(value, start);
       const nameAt = skipWhiteSpace(value, start, end);
-      if (nameAt === end) {
-        bytes += end - start + 1;
-        continue;
-      }
+      // An empty member says nothing, and gives its place to our mark on the way.
+      if (nameAt === end) continue;
       if (!isOurMark(value, nameAt, end)) {
         bytes += end - start + 1;
         members++;
