@@ -3,9 +3,6 @@ import { defineConfig, type ViteUserConfig } from "vitest/config";
 /** Folder of the reports that `.ci/run` counts, relative to the checkout; not kept in git. */
 const REPORTS = ".reports";
 
-/** Test files at a time. */
-const WORKERS = 2;
-
 /** How long expect.poll waits for what has to come, in milliseconds. */
 const POLL_MS = 5_000;
 
@@ -35,8 +32,6 @@ export function suiteConfig(
       // What a test polls for comes at once, or late on a busy machine; a second is too little then.
       expect: { poll: { timeout: POLL_MS } },
       pool: "forks",
-      // By default one fewer than there are cores, which on two leaves one of them idle.
-      maxWorkers: WORKERS,
       fileParallelism: !isSerial,
       reporters: [
         "default",
