@@ -2,7 +2,6 @@ import type { Socket } from "node:net";
 import type { Trailers } from "../message/field-list.ts";
 import { socketFlow } from "../message/socket-flow.ts";
 import { FLOW, type Flow } from "../message/stream.ts";
-import { CHUNK_END, chunkHead } from "./encode-body.ts";
 import { encodeLastChunk } from "./encode-head.ts";
 
 /**
@@ -31,12 +30,13 @@ export class MessageWriter {
     this.#gather(bytes, bytes.length);
   }
 
+  /** Gathers content, with its chunk framing if it has one (RFC 9112 section 7.1). */
   body(bytes: Buffer): void {
     if (!this.#sendsChunks) {
       this.#gather(bytes, bytes.length);
       return;
     }
-    const head = chunkHead(bytes.length);
+    const head = `${bytes.length.toString(16)}\r\n`;
     this.#gather(head, head.length);
     this.#gather(bytes, bytes.length);
     this.#gather(CHUNK_END, CHUNK_END.length);
@@ -94,6 +94,8 @@ export class MessageWriter {
     return flow;
   }
 }
+
+const CHUNK_END = "\r\n";
 
 /** Up to here copying costs less than a write of several buffers (bench cpu, small bodies). */
 const JOINED_BYTES_MAX = 16 * 1024;

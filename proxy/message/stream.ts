@@ -86,7 +86,7 @@ export interface ResponseListener {
   /** A 101 response: the upstream agreed to leave HTTP. */
   onSwitchingHead(head: ResponseHead): void;
   onResponseHead(head: ResponseHead): void;
-  /** Bytes of a buffer that may be used again: see onBatchEnd. */
+  /** Bytes of a buffer that may be used again: see onResponseBatch. */
   onResponseBody(bytes: Buffer): void;
   /** All of one read was told. The answer says what became of its bytes. */
   onResponseBatch(): Flow;

@@ -1,7 +1,7 @@
 /**
  * The list grammar of W3C baggage: where members are, and changing one without touching the rest.
  *
- * Before: exchange/forwarded-head.ts. After: routing/tag.ts, routing/hop-mark.ts.
+ * Before: exchange/identify.ts, exchange/hop.ts. After: routing/tag.ts, routing/hop-mark.ts.
  * Invariant: a member that is not named stays byte for byte, in its place.
  * Hot path: finding allocates nothing; changing, once per tagged request, one string.
  *

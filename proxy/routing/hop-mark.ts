@@ -4,7 +4,7 @@ import type { CarrierFields } from "./tag.ts";
 /**
  * Reads the mark of the hop that caused a request: baggage member `forklane-hop=<root>.<hop>`.
  *
- * Before: exchange/exchange.ts. After: exchange/forwarded-head.ts, which sets the next one.
+ * Before: exchange/hop.ts, which sets the next one. After: routing/baggage.ts.
  * Invariant: a malformed mark is as if it were not there; a request never fails for it.
  * Hot path: once per tagged request.
  */
