@@ -16,8 +16,14 @@ export const CLI_FAILURES = {
   "request-failed": { exit: 1, title: "the request got no answer" },
   refused: { exit: 1, title: "a proxy refused the request, or made the answer itself" },
   "trace-incomplete": { exit: 1, title: "the route is not proved" },
+  "no-proxies": { exit: 1, title: "no proxy reports to control" },
+  "entry-untagged": { exit: 1, title: "no proxy of ours took the tag at the entry" },
   "child-died": { exit: 1, title: "a process of the demo ended" },
   "proof-failed": { exit: 1, title: "the demo did not prove its claim" },
+  "intercept-privilege": { exit: 2, title: "rules need a privilege" },
+  "intercept-no-iptables": { exit: 2, title: "there is no iptables that works here" },
+  "intercept-conflict": { exit: 2, title: "somebody else is in the way of the rules" },
+  "intercept-failed": { exit: 1, title: "the rules could not be written" },
   failed: { exit: 1, title: "the command failed" },
 } as const satisfies Record<string, { exit: FailureExit; title: string }>;
 

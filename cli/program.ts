@@ -32,6 +32,11 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import("./commands/proxy.ts")).proxyCommand,
   },
   {
+    words: "intercept",
+    summary: "have the kernel hand a service's connections to its proxy",
+    load: async () => (await import("./commands/intercept.ts")).interceptCommand,
+  },
+  {
     words: "sandbox up",
     summary: "create or replace a sandbox",
     load: async () => (await import("./commands/sandbox-up.ts")).sandboxUpCommand,
@@ -66,10 +71,16 @@ const COMMANDS: readonly CommandRow[] = [
     summary: "show the hops of a request that was sent before",
     load: async () => (await import("./commands/trace.ts")).traceCommand,
   },
+  {
+    words: "doctor propagation",
+    summary: "say which hop loses the tag, and what to do about it",
+    load: async () => (await import("./commands/doctor-propagation.ts")).doctorPropagationCommand,
+  },
 ];
 
 /** Nouns that have verbs. */
 const NOUNS: Readonly<Record<string, string>> = {
+  doctor: "propagation: what is wrong with an environment, and what to do",
   sandbox: "up, list, get, down: named forks with one routing key",
 };
 

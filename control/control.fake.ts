@@ -2,6 +2,7 @@
 import { onTestFinished } from "vitest";
 import type { Clock } from "../core/clock.ts";
 import type { HopBatch, HopRecord } from "../core/hop-record.ts";
+import type { Observation } from "../core/observation.ts";
 import type { ProxyStatus } from "../core/proxy-status.ts";
 import { readControlConfig } from "./config.ts";
 import { CONTROL_LIMITS, type ControlLimits } from "./model/limits.ts";
@@ -133,6 +134,28 @@ export function recordOf(record: Partial<HopRecord>): HopRecord {
     closedBy: null,
     fault: null,
     ...record,
+  };
+}
+
+/** An untagged request at shop/pricing, made while recordOf's was under way. */
+export function observationOf(observation: Partial<Observation>): Observation {
+  return {
+    v: 1,
+    kind: "observation",
+    state: "absent",
+    timeMs: 1_700_000_000_000,
+    totalMs: 1,
+    workload: "shop/pricing",
+    proxy: "pricing-1",
+    sandbox: null,
+    caller: "127.0.0.1",
+    method: "GET",
+    client: "axios/1.7.4",
+    traceId: null,
+    root: null,
+    parent: null,
+    hop: null,
+    ...observation,
   };
 }
 

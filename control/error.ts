@@ -37,7 +37,7 @@ export const CONTROL_ERRORS = {
   "record-invalid": {
     status: 400,
     title: "a line of the batch is no hop record",
-    fix: "send HopBatch first, then one HopRecord a line (core/hop-record.ts)",
+    fix: "send HopBatch first, then one HopRecord or Observation a line (core/hop-record.ts)",
   },
   "probe-header-refused": {
     status: 400,
@@ -78,6 +78,11 @@ export const CONTROL_ERRORS = {
     status: 404,
     title: "no hop of such a request is recorded",
     fix: "send the request tagged, and ask soon: records are kept in memory, within bounds",
+  },
+  "run-unknown": {
+    status: 404,
+    title: "there is no such run",
+    fix: "announce one with POST /v1/runs: only the latest are remembered",
   },
   "method-not-allowed": {
     status: 405,

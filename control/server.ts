@@ -16,6 +16,7 @@ import { parseNetworks } from "../core/networks.ts";
 import type { ControlConfig } from "./config.ts";
 import { ControlError } from "./error.ts";
 import { Evidence } from "./evidence/evidence.ts";
+import { Runs } from "./evidence/runs.ts";
 import { Expiry, SWEEP_MS } from "./expire.ts";
 import { LINK_LOCAL } from "./model/validate.ts";
 import type { ControlApp, ControlContext } from "./routes/context.ts";
@@ -30,12 +31,14 @@ import { addProbeRoute } from "./routes/probes.ts";
 import { addProxyRoutes } from "./routes/proxies.ts";
 import { addRouteGroupRoutes } from "./routes/route-groups.ts";
 import { addTableRoute } from "./routes/routes.ts";
+import { addRunRoutes } from "./routes/runs.ts";
 import { addSandboxRoutes } from "./routes/sandboxes.ts";
 import { checkParameters, checkShape } from "./routes/shape.ts";
 import { tellResources } from "./routes/tell-resources.ts";
 import { addTraceRoute } from "./routes/traces.ts";
 import { addWatchRoute } from "./routes/watch.ts";
 import { addWorkloadRoutes } from "./routes/workloads.ts";
+import type { VerdictDocument } from "./schema/run.ts";
 import { MemoryStore } from "./store/memory/store.ts";
 import { SqliteStore } from "./store/sqlite/store.ts";
 import type { Commit, Store } from "./store/store.ts";
@@ -102,7 +105,8 @@ async function createContext(
 ): Promise<ControlContext> {
   const { limits } = config;
   const live = new LiveTables(store.epoch, await store.read(), limits, clock);
-  const watchers = new Watchers(live, limits);
+  const runs = new Runs<VerdictDocument>(limits, clock);
+  const watchers = new Watchers(live, limits, () => runs.announced());
   const proxies = new Proxies(store.epoch, (key) => live.tables.isKnown(key), limits, clock);
   const never = parseNetworks(LINK_LOCAL);
   invariant(never.ok, "the link-local networks are written correctly");
@@ -115,6 +119,7 @@ async function createContext(
     flushes: new Flushes(watchers, proxies, limits),
     feed: new Feed(limits),
     evidence: new Evidence(limits, clock),
+    runs,
     limits,
     rules: { allowed: config.allowedNetworks, never: never.value },
     clock,
@@ -212,6 +217,7 @@ async function addRoutes(app: ControlApp, context: ControlContext): Promise<void
   addWatchRoute(app, context);
   await addHopRoute(app, context);
   addTraceRoute(app, context);
+  addRunRoutes(app, context);
   addExplainRoute(app, context);
   addProbeRoute(app, context);
   addEventRoutes(app, context);

@@ -17,6 +17,8 @@ export interface HopRecord {
   readonly mode: "inbound" | "outbound" | "edge";
   /** The sandbox whose fork the proxy stands next to; null next to a baseline. */
   readonly sandbox: string | null;
+  /** Where a call had lost its tag: from what the caller's proxy gave it back; else null. */
+  readonly healed?: "sandbox" | "affinity" | null;
   /** The tag as the request carried it, strict mark included: `jane-42!`. */
   readonly tag: string;
   /** The key that decided, or the first one of the tag. */
@@ -48,7 +50,10 @@ export interface HopRecord {
 /** Stands in `dropped` for every key that is not told apart; no routing key can be `*`. */
 export const OTHER_KEYS = "*";
 
-/** First line of a batch of hop records (NDJSON, `POST /v1/hops`); the records follow, a line each. */
+/**
+ * First line of a batch (NDJSON, `POST /v1/hops`); hop records follow, and observations
+ * (core/observation.ts), a line each.
+ */
 export interface HopBatch {
   readonly batch: {
     readonly proxy: string;
@@ -59,5 +64,7 @@ export interface HopBatch {
      * those of keys that are not told apart, so that any key may be concerned.
      */
     readonly dropped: Readonly<Record<string, number>>;
+    /** Observations that this proxy could not hold since its window opened; absent: none. */
+    readonly observationsDropped?: number;
   };
 }

@@ -40,3 +40,14 @@ test.each(["10.0.0.0/33", "::1/129", "10.0.0/8", "example.com", "10.0.0.0/x", ""
     if (!parsed.ok) expect(parsed.error).toContain(`"${cidr}"`);
   },
 );
+
+test("more addresses than are remembered get their answers all the same", () => {
+  const ten = networks("10.0.0.0/8");
+  for (let round = 0; round < 2; round++) {
+    for (let i = 0; i < 1_500; i++) {
+      const rest = `${i >> 8}.${i & 255}`;
+      expect(ten.includes(`10.0.${rest}`)).toBe(true);
+      expect(ten.includes(`11.0.${rest}`)).toBe(false);
+    }
+  }
+});

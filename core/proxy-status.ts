@@ -7,6 +7,8 @@ export const STATUS_INTERVAL_MS = 5_000;
 /** What a proxy tells control of itself (`POST /v1/proxies/{id}/status`). */
 export interface ProxyStatus {
   readonly workloads: readonly string[];
+  /** Workloads to which it routes calls of its service: a shortcut, their own proxies decide last. */
+  readonly callees?: readonly string[];
   readonly mode: "inbound" | "outbound" | "edge";
   /** The sandbox whose fork it stands next to; null next to a baseline. */
   readonly sandbox: string | null;

@@ -64,6 +64,19 @@ export interface FlushEvent {
   readonly flush: string;
 }
 
+/**
+ * Event `runs`: what is announced now, whole; sent when it changes and at the start of a stream.
+ * `propagation` asks for observations (core/observation.ts).
+ */
+export interface RunsEvent {
+  readonly runs: readonly {
+    readonly id: string;
+    readonly kind: "propagation";
+    /** How long it goes on from now, in milliseconds: clocks differ. */
+    readonly forMs: number;
+  }[];
+}
+
 /** Event `heartbeat`: control is there and holds this revision. */
 export interface HeartbeatEvent {
   readonly revision: string;

@@ -2,7 +2,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type ConfigError, type ProxyConfig, readProxyConfig } from "./config.ts";
+import {
+  type ConfigError,
+  collectProxySettings,
+  type ProxyConfig,
+  readProxyConfig,
+} from "./config.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
 import { DEFAULT_CARRIERS } from "./routing/carrier.ts";
 
@@ -40,6 +45,37 @@ function fileWith(content: unknown): string {
   return file;
 }
 
+describe("the outbound side", () => {
+  const calls = { listen: "127.0.0.1:8110", workload: "shop/cart", table: "t.json" };
+
+  it("listens at --listen in mode outbound, which has no upstream", () => {
+    const config = accept({ ...calls, mode: "outbound" });
+    expect(config.outbound).toMatchObject({ listen: config.listen, stripsOutside: false });
+    expect(config.outbound?.clusterNetworks.includes("10.0.0.1")).toBe(true);
+    expect(config.outbound?.clusterNetworks.includes("203.0.113.7")).toBe(false);
+  });
+
+  it("stands beside an inbound one at a port of its own", () => {
+    const beside = { ...QUICK, "outbound-listen": "127.0.0.1:8111", "strip-outside": "true" };
+    expect(accept(beside).outbound).toMatchObject({ listen: { port: 8111 }, stripsOutside: true });
+    expect(accept(QUICK).outbound).toBeNull();
+  });
+
+  it.each([
+    ["upstream", { ...calls, mode: "outbound", upstream: "127.0.0.1:1" }],
+    ["outbound-listen", { ...calls, mode: "outbound", "outbound-listen": "127.0.0.1:8111" }],
+    ["outbound-listen", { ...QUICK, "outbound-listen": "127.0.0.1:8110" }],
+    ["outbound-listen", { ...QUICK, mode: "edge", "outbound-listen": "127.0.0.1:8111" }],
+    ["outbound-listen", { ...QUICK, intercept: "true", "outbound-listen": "[::]:0" }],
+    ["strip-outside", { ...QUICK, "strip-outside": "true" }],
+    ["callees", { ...QUICK, callees: "callees.json" }],
+    ["callees", { ...calls, mode: "outbound", callees: "nowhere.json" }],
+    ["cluster-networks", { ...calls, mode: "outbound", "cluster-networks": "cluster" }],
+  ])("names --%s where it is wrong", (setting, flags) => {
+    expect(refuse(flags).setting).toBe(`--${setting}`);
+  });
+});
+
 describe("the configuration of a proxy", () => {
   it("has a default for everything but listen, upstream, workload and the table", () => {
     const config = accept(QUICK);
@@ -57,6 +93,7 @@ describe("the configuration of a proxy", () => {
       stateDir: null,
       carriers: DEFAULT_CARRIERS,
       entries: [],
+      underscoreFields: "forward",
       accessLog: { file: null, untaggedEvery: 0 },
       otlp: null,
       limits: DEFAULT_LIMITS,
@@ -83,11 +120,25 @@ describe("the configuration of a proxy", () => {
       ...QUICK,
       "probe-path": ["/healthz", "/readyz"],
       limit: { connectMs: 250, responseMs: 0 },
-      workers: 1,
+      workers: 3,
     });
     const config = accept({}, { FORKLANE_CONFIG: file });
     expect(config.probePaths).toEqual(["/healthz", "/readyz"]);
+    expect(config.workers).toBe(3);
     expect(config.limits).toEqual({ ...DEFAULT_LIMITS, connectMs: 250 });
+  });
+
+  it("is the same in another process that is given what was collected, whatever the file says then", () => {
+    const file = fileWith({ ...QUICK, instance: "cart-1", limit: { connectMs: 250 }, workers: 2 });
+    const flags = { config: file, mode: "edge", "probe-path": "" };
+    const env = { FORKLANE_CARRIERS: "preset:okteto", FORKLANE_MODE: "inbound" };
+    const collected = collectProxySettings(flags, env);
+    if (!collected.ok) throw collected.error;
+    const before = accept(flags, env);
+    fileWith("gone");
+    expect(accept(collected.value)).toEqual({ ...before, trustTagsFrom: expect.anything() });
+    expect(collected.value).toMatchObject({ mode: "edge", limit: "connectMs=250" });
+    expect(collected.value).not.toHaveProperty("config");
   });
 
   it("believes tags of its own cluster next to a service, and of nobody at the edge", () => {
@@ -113,6 +164,12 @@ describe("the configuration of a proxy", () => {
     expect(refuse({ ...control, table: "t.json" }).message).toContain("exclude each other");
   });
 
+  it("takes calls beside requests in one process only", () => {
+    const both = { ...QUICK, "outbound-listen": "127.0.0.1:8111", workers: "2" };
+    expect(refuse(both).message).toMatch(/--workers.*"2".*--outbound-listen.*: 1 is$/);
+    expect(accept({ ...both, workers: "1" }).workers).toBe(1);
+  });
+
   it("sends spans where OpenTelemetry's own variables say", () => {
     const env = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://otel:4318", OTEL_SERVICE_NAME: "cart" };
     expect(accept(QUICK, env).otlp).toEqual({ endpoint: "http://otel:4318", serviceName: "cart" });
@@ -131,8 +188,7 @@ describe("the configuration of a proxy", () => {
     ["upstream", "127.0.0.1:0", "1 to 65535"],
     ["upstream", "127.0.0.1:8110", "forward to itself"],
     ["workload", "cart", "namespace/name"],
-    ["mode", "sidecar", "inbound and edge"],
-    ["mode", "outbound", "not there yet"],
+    ["mode", "sidecar", "inbound, outbound and edge"],
     ["sandbox", "Jane", "a-z"],
     ["probe-path", "healthz", "begins with /"],
     ["control", "127.0.0.1:7070", "base URL"],
@@ -140,10 +196,13 @@ describe("the configuration of a proxy", () => {
     ["instance", "a b", "1 to 64"],
     ["upstream-protocol", "h2c", "not there yet"],
     ["upstream-protocol", "spdy", "http1 and auto"],
-    ["workers", "2", "use 1"],
+    ["workers", "0", "1 to 64"],
+    ["workers", "65", "1 to 64"],
+    ["workers", "two", "1 to 64"],
     ["carriers", "smoke-signals", "baggage:MEMBER"],
     ["trust-tags-from", "10.0.0.0/64", "prefix length"],
     ["entries", "host", "--mode edge"],
+    ["underscore-fields", "allow", "forward, drop or reject"],
     ["access-log-untagged-every", "-1", "whole number"],
     ["otlp-endpoint", "otel:4318", "base URL"],
     ["limit", "headBytesMax=0", "from 1"],
@@ -175,5 +234,31 @@ describe("the configuration of a proxy", () => {
     expect(refuse({ ...QUICK, config: fileWith({ mode: null }) }).message).toContain("is null");
     expect(refuse({ ...QUICK, config: fileWith({ config: "x" }) }).message).toContain("another");
     expect(refuse({ ...QUICK, config: path.join(dir, "no.json") }).message).toContain("ENOENT");
+  });
+});
+
+describe("interception", () => {
+  const words = { ...QUICK, listen: "[::]:19471", upstream: undefined, intercept: "true" };
+
+  it("delivers as dialled unless told otherwise", () => {
+    expect(accept(words)).toMatchObject({
+      intercept: true,
+      upstream: { host: "original", port: 0 },
+    });
+    expect(accept({ ...words, upstream: "::1" }).upstream).toEqual({ host: "::1", port: 0 });
+    expect(accept({ ...words, upstream: "127.0.0.1:90" }).upstream.port).toBe(90);
+    expect(accept(QUICK)).toMatchObject({ intercept: false, appendsForwardedFor: false });
+    expect(accept({ ...QUICK, "forwarded-for": "append" }).appendsForwardedFor).toBe(true);
+  });
+
+  it.each([
+    ["intercept", { ...words, intercept: "perhaps" }],
+    ["forwarded-for", { ...words, "forwarded-for": "replace" }],
+    ["upstream", { ...words, upstream: "cart.shop.svc" }],
+    ["upstream", { ...words, upstream: "127.0.0.1:0" }],
+    ["upstream", { ...QUICK, upstream: "original" }],
+    ["listen", { ...words, listen: "[::]:0" }],
+  ])("names --%s where it is wrong", (setting, flags) => {
+    expect(refuse(flags).setting).toBe(`--${setting}`);
   });
 });

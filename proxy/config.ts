@@ -1,18 +1,31 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { type Address, formatAddress, parseAddress } from "../core/address.ts";
 import { LOOPBACK_AND_PRIVATE, type Networks, parseNetworks } from "../core/networks.ts";
 import { err, ok, type Result } from "../core/result.ts";
 import { isDnsLabel, isWorkloadName } from "../core/workload.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import type { CalleePlaces } from "./routing/callees.ts";
 import { type Carrier, DEFAULT_CARRIERS, parseCarriers } from "./routing/carrier.ts";
+import { checkPlaces } from "./routing/table-document.ts";
 
 /** Everything a proxy process is told, validated and frozen. */
 export interface ProxyConfig {
-  readonly mode: "inbound" | "edge";
+  readonly mode: "inbound" | "outbound" | "edge";
   readonly listen: Address;
-  /** The baseline: the service next to the proxy, or what stands behind the edge. */
+  /**
+   * The baseline: the service next to the proxy, or what stands behind the edge. With interception
+   * its host may be `original`, the address as dialled, and its port 0, the port as dialled. In mode
+   * outbound it is both: each call has its own.
+   */
   readonly upstream: Address;
+  /** How the calls of the service are taken; null where they are not. */
+  readonly outbound: OutboundConfig | null;
+  /** Whether the kernel redirects connections here, so that they are asked where they were meant to go. */
+  readonly intercept: boolean;
+  /** Whether the service is told who called, in `X-Forwarded-For`. */
+  readonly appendsForwardedFor: boolean;
   readonly workload: string;
   /** The sandbox whose fork the proxy stands next to; null next to a baseline. */
   readonly sandbox: string | null;
@@ -30,14 +43,30 @@ export interface ProxyConfig {
   readonly stateDir: string | null;
   /** Unique name of this process while it runs. */
   readonly instance: string;
+  /** Processes that take traffic; past one there is a supervisor (proxy/supervisor). */
+  readonly workers: number;
   readonly carriers: readonly Carrier[];
   /** Networks whose tags are believed; tags of others are removed. */
   readonly trustTagsFrom: Networks;
   /** Edge: how a request from outside may name its key. */
   readonly entries: readonly ("host" | "cookie" | "header")[];
+  /** What becomes of request fields whose name has an underscore. */
+  readonly underscoreFields: "forward" | "drop" | "reject";
   readonly accessLog: AccessLogConfig;
   readonly otlp: OtlpConfig | null;
   readonly limits: Limits;
+}
+
+/** Calls that the service next to the proxy makes. */
+export interface OutboundConfig {
+  /** Where they are taken; in mode outbound the same as `listen`. */
+  readonly listen: Address;
+  /** Names and addresses of workloads, beside those of the table. */
+  readonly callees: CalleePlaces;
+  /** Networks of the cluster: what is in none, and not in the table, is outside. */
+  readonly clusterNetworks: Networks;
+  /** Whether tags are taken off calls that leave the cluster. */
+  readonly stripsOutside: boolean;
 }
 
 /** The access log: one line per tagged exchange, one per `untaggedEvery` untagged ones (0: none). */
@@ -58,6 +87,12 @@ export interface OtlpConfig {
 export const PROXY_SETTINGS = [
   "listen",
   "upstream",
+  "intercept",
+  "outbound-listen",
+  "callees",
+  "cluster-networks",
+  "strip-outside",
+  "forwarded-for",
   "workload",
   "mode",
   "sandbox",
@@ -73,6 +108,7 @@ export const PROXY_SETTINGS = [
   "carriers",
   "trust-tags-from",
   "entries",
+  "underscore-fields",
   "access-log",
   "access-log-untagged-every",
   "otlp-endpoint",
@@ -119,20 +155,46 @@ export function readProxyConfig(
   }
 }
 
+/**
+ * The settings as they were given, from all places, keyed as flags are: `readProxyConfig(these, {})`
+ * gives the same configuration in another process, whatever has become of the file since.
+ */
+export function collectProxySettings(
+  flags: Readonly<Record<string, string | undefined>>,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Result<Readonly<Record<string, string>>, ConfigError> {
+  try {
+    const settings = new Settings(flags, env);
+    const given = PROXY_SETTINGS.filter((setting) => setting !== "config").flatMap((setting) => {
+      const found = settings.read(setting);
+      return found === null ? [] : [[setting, found.value] as const];
+    });
+    return ok(Object.fromEntries(given));
+  } catch (error) {
+    if (error instanceof ConfigError) return err(error);
+    throw error;
+  }
+}
+
 function readSections(settings: Settings): ProxyConfig {
   checkUpstreamProtocol(settings);
-  checkWorkers(settings);
   const mode = readMode(settings);
-  const place = readPlace(settings);
+  const intercept = readSwitch(settings, "intercept");
+  const place = readPlace(settings, mode, intercept);
   return {
     mode,
     ...place,
+    intercept,
+    outbound: readOutbound(settings, mode, place.listen, intercept),
+    appendsForwardedFor: readForwardedFor(settings),
     ...readSandbox(settings),
     ...readTableSource(settings),
     admin: readOptionalAddress(settings, "admin"),
     stateDir: settings.read("state-dir")?.value ?? null,
     instance: readInstance(settings, place.workload),
+    workers: readWorkers(settings),
     ...readTrust(settings, mode),
+    underscoreFields: readUnderscoreFields(settings),
     accessLog: readAccessLog(settings),
     otlp: readOtlp(settings),
     limits: readLimits(settings),
@@ -203,6 +265,7 @@ function readFile(given: Given): ReadonlyMap<string, Given> {
   return settings;
 }
 
+/** A file with a JSON object. */
 function parseFile(given: Given): object {
   let content: unknown;
   try {
@@ -240,26 +303,115 @@ function readMode(settings: Settings): ProxyConfig["mode"] {
   const given = settings.read("mode");
   if (given === null) return "inbound";
   const { value } = given;
-  if (value === "inbound" || value === "edge") return value;
-  if (value === "outbound") throw wrong(given, "outbound is not there yet; use inbound or edge");
-  throw wrong(given, "modes are inbound and edge");
+  if (value === "inbound" || value === "outbound" || value === "edge") return value;
+  throw wrong(given, "modes are inbound, outbound and edge");
 }
 
-function readPlace(settings: Settings): Pick<ProxyConfig, "listen" | "upstream" | "workload"> {
-  const listen = readAddress(
-    settings.need("listen", "the address to take traffic at, such as 127.0.0.1:8110"),
-  );
-  const upstreamGiven = settings.need("upstream", "the baseline, such as 127.0.0.1:9001");
-  const upstream = readAddress(upstreamGiven);
-  if (upstream.port === 0) throw wrong(upstreamGiven, "the port is 1 to 65535");
-  if (listen.port !== 0 && formatAddress(listen) === formatAddress(upstream)) {
-    throw wrong(upstreamGiven, "the proxy would forward to itself: it listens there");
-  }
+function readSwitch(settings: Settings, setting: ProxySetting): boolean {
+  const given = settings.read(setting);
+  if (given === null || given.value === "false") return false;
+  if (given.value === "true") return true;
+  throw wrong(given, "it is true or false");
+}
+
+function readForwardedFor(settings: Settings): boolean {
+  const given = settings.read("forwarded-for");
+  if (given === null || given.value === "off") return false;
+  if (given.value === "append") return true;
+  throw wrong(given, "it is append or off");
+}
+
+function readPlace(
+  settings: Settings,
+  mode: ProxyConfig["mode"],
+  intercept: boolean,
+): Pick<ProxyConfig, "listen" | "upstream" | "workload"> {
+  const given = settings.need("listen", "the address to take traffic at, such as 127.0.0.1:8110");
+  const listen = readListen(given, intercept);
+  const upstream = readUpstream(settings, mode, intercept, listen);
   const workload = settings.need("workload", "namespace/name, such as shop/cart");
   if (!isWorkloadName(workload.value)) {
     throw wrong(workload, "a workload is namespace/name in lower case, such as shop/cart");
   }
   return { listen, upstream, workload: workload.value };
+}
+
+function readListen(given: Given, intercept: boolean): Address {
+  const listen = readAddress(given);
+  if (!intercept || listen.port !== 0) return listen;
+  throw new ConfigError(given.name, "needs a port of its own with --intercept: rules lead to it");
+}
+
+function readUpstream(
+  settings: Settings,
+  mode: ProxyConfig["mode"],
+  intercept: boolean,
+  listen: Address,
+): Address {
+  const given = settings.read("upstream");
+  if (mode === "outbound") {
+    if (given === null) return { host: "original", port: 0 };
+    throw wrong(given, "--mode outbound has none: each call names its own");
+  }
+  if (intercept) return readDialled(given ?? { name: "--upstream", value: "original" });
+  const needed = settings.need("upstream", "the baseline, such as 127.0.0.1:9001");
+  const upstream = readAddress(needed);
+  if (upstream.port === 0) throw wrong(needed, "the port is 1 to 65535");
+  if (listen.port !== 0 && formatAddress(listen) === formatAddress(upstream)) {
+    throw wrong(needed, "the proxy would forward to itself: it listens there");
+  }
+  return upstream;
+}
+
+/** Only meant for a proxy that takes calls. */
+const OUTBOUND_SETTINGS = ["callees", "cluster-networks", "strip-outside"] as const;
+
+function readOutbound(
+  settings: Settings,
+  mode: ProxyConfig["mode"],
+  listen: Address,
+  intercept: boolean,
+): OutboundConfig | null {
+  const given = settings.read("outbound-listen");
+  if (given !== null && mode !== "inbound") {
+    throw wrong(given, "it stands beside --listen of --mode inbound; --mode outbound has --listen");
+  }
+  if (given === null && mode !== "outbound") {
+    const lost = OUTBOUND_SETTINGS.map((it) => settings.read(it)).find((it) => it !== null);
+    if (lost === undefined || lost === null) return null;
+    throw new ConfigError(lost.name, "is for calls: give --outbound-listen, or --mode outbound");
+  }
+  return {
+    listen: given === null ? listen : readOtherListen(given, intercept, listen),
+    callees: readCallees(settings),
+    clusterNetworks: readNetworks(settings, "cluster-networks", LOOPBACK_AND_PRIVATE),
+    stripsOutside: readSwitch(settings, "strip-outside"),
+  };
+}
+
+function readOtherListen(given: Given, intercept: boolean, listen: Address): Address {
+  const other = readListen(given, intercept);
+  if (other.port !== 0 && other.port === listen.port) {
+    throw wrong(given, "it needs another port than --listen");
+  }
+  return other;
+}
+
+function readCallees(settings: Settings): CalleePlaces {
+  const given = settings.read("callees");
+  if (given === null) return new Map();
+  const places = checkPlaces(parseFile(given));
+  if (places.ok) return places.value;
+  throw new ConfigError(given.name, `${given.value}: ${places.error}`);
+}
+
+/** With interception: `original`, an IP address alone, whose port is the one dialled, or both. */
+function readDialled(given: Given): Address {
+  if (given.value === "original" || isIP(given.value) !== 0) return { host: given.value, port: 0 };
+  const address = parseAddress(given.value);
+  if (address.ok && address.value.port !== 0 && isIP(address.value.host) !== 0)
+    return address.value;
+  throw wrong(given, "with --intercept it is original, an IP address, or an IP address and a port");
 }
 
 function readAddress(given: Given): Address {
@@ -324,10 +476,19 @@ function checkUpstreamProtocol(settings: Settings): void {
   throw wrong(given, "protocols are http1 and auto");
 }
 
-function checkWorkers(settings: Settings): void {
+/** More than machines have cores: a number past it is a mistake, and each costs as much memory as a proxy. */
+export const WORKERS_MAX = 64;
+
+function readWorkers(settings: Settings): number {
   const given = settings.read("workers");
-  if (given === null || given.value === "1") return;
-  throw wrong(given, "more than one worker is not there yet; use 1");
+  if (given === null) return 1;
+  const count = /^[0-9]{1,3}$/.test(given.value) ? Number(given.value) : 0;
+  // What traces came in with a tag is known to one process only.
+  if (count > 1 && settings.read("outbound-listen") !== null) {
+    throw wrong(given, "with --outbound-listen one process takes both directions: 1 is");
+  }
+  if (count >= 1 && count <= WORKERS_MAX) return count;
+  throw wrong(given, `a whole number of processes from 1 to ${WORKERS_MAX} is`);
 }
 
 const ENTRIES = ["host", "cookie", "header"] as const;
@@ -353,12 +514,19 @@ function readCarriers(settings: Settings): readonly Carrier[] {
 
 /** An edge meets the world: it believes nobody unless told. A sidecar meets its own cluster. */
 function readTrustedNetworks(settings: Settings, mode: ProxyConfig["mode"]): Networks {
-  const given = settings.read("trust-tags-from");
-  const fallback = mode === "edge" ? [] : LOOPBACK_AND_PRIVATE;
+  return readNetworks(settings, "trust-tags-from", mode === "edge" ? [] : LOOPBACK_AND_PRIVATE);
+}
+
+function readNetworks(
+  settings: Settings,
+  setting: ProxySetting,
+  fallback: readonly string[],
+): Networks {
+  const given = settings.read(setting);
   const cidrs = given?.value === "none" ? [] : list(given);
   const networks = parseNetworks(given === null ? fallback : cidrs);
   if (networks.ok) return networks.value;
-  throw wrong(given ?? { name: "--trust-tags-from", value: "" }, `${networks.error}; or none`);
+  throw wrong(given ?? { name: `--${setting}`, value: "" }, `${networks.error}; or none`);
 }
 
 function readEntries(settings: Settings, mode: ProxyConfig["mode"]): ProxyConfig["entries"] {
@@ -371,6 +539,13 @@ function readEntries(settings: Settings, mode: ProxyConfig["mode"]): ProxyConfig
     throw wrong(given, `entries are ${ENTRIES.join(", ")}, or none`);
   }
   return ENTRIES.filter((entry) => wanted.includes(entry));
+}
+
+function readUnderscoreFields(settings: Settings): ProxyConfig["underscoreFields"] {
+  const given = settings.read("underscore-fields");
+  const rule = given?.value ?? "forward";
+  if (rule === "forward" || rule === "drop" || rule === "reject") return rule;
+  throw wrong(given ?? { name: "--underscore-fields", value: rule }, "use forward, drop or reject");
 }
 
 function readAccessLog(settings: Settings): AccessLogConfig {

@@ -71,7 +71,20 @@ export const FAULTS = {
     source: "downstream",
     status: 400,
     retry: "never",
-    meaning: "Connection names a field that routing or the upstream relies on",
+    meaning:
+      "Connection names a field that routing or the upstream relies on, or ten fields, or TE is too long",
+  },
+  "field-underscored": {
+    source: "downstream",
+    status: 400,
+    retry: "never",
+    meaning: "a field name with an underscore, and --underscore-fields says reject",
+  },
+  "forwards-used-up": {
+    source: "downstream",
+    status: 501,
+    retry: "never",
+    meaning: "OPTIONS or TRACE with Max-Forwards 0 ends at this proxy, which answers neither",
   },
   "body-malformed": {
     source: "downstream",
@@ -108,6 +121,25 @@ export const FAULTS = {
     status: 503,
     retry: "never",
     meaning: "more downstream connections than the limit; new ones are refused",
+  },
+  overloaded: {
+    source: "proxy",
+    status: 503,
+    retry: "never",
+    meaning: "the memory of the proxy is nearly used up; what is in progress goes first",
+  },
+  "not-intercepted": {
+    source: "downstream",
+    status: 421,
+    retry: "never",
+    meaning:
+      "with --intercept: the caller dialled the proxy itself, or an address not to be served",
+  },
+  "destination-unknown": {
+    source: "downstream",
+    status: 421,
+    retry: "never",
+    meaning: "a call of the service, and neither its Host nor the table says where it is to go",
   },
   draining: {
     source: "proxy",

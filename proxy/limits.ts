@@ -7,7 +7,7 @@
 export interface Limits {
   /** Request or response head in bytes, start line included: 60 KiB as Envoy; fits 8 KiB baggage and cookies. */
   readonly headBytesMax: number;
-  /** Request line in bytes: 16 KiB as HAProxy. */
+  /** Request line in bytes, line end included: 16 KiB as HAProxy. */
   readonly requestLineBytesMax: number;
   /** Fields of one head: 100 as Envoy and hyper. */
   readonly headFieldsMax: number;
@@ -41,8 +41,14 @@ export interface Limits {
   readonly connectMs: number;
   /** From the request's end to the response's head; 0 is no limit: a transparent proxy adds none. */
   readonly responseMs: number;
+  /**
+   * A connection without a byte for so long is probed by the kernel (RFC 1122 section 4.2.3.6), each
+   * second, ten times; whole seconds. A peer that is slow answers, one that has vanished does not.
+   */
+  readonly peerProbeMs: number;
   /** Upgraded connection without a byte in either direction. */
   readonly tunnelIdleMs: number;
+  /** 10,000 as Envoy's edge; at most half of the files that the process may open (open-files.ts). */
   readonly downstreamConnectionsMax: number;
   /** For one upstream address: connections, and requests that wait for one. */
   readonly upstreamConnectionsMax: number;
@@ -53,9 +59,24 @@ export interface Limits {
   readonly endpointSkipMs: number;
   /** Size of one read from a socket that the proxy opened. */
   readonly readBufferBytes: number;
-  /** On a stop: how long new connections are still taken, and the deadline for all. */
+  /** Memory in use, of the heap's or the container's limit, past which connections close, or are refused. */
+  readonly memoryClosePercent: number;
+  readonly memoryRefusePercent: number;
+  /** Until a redirected call that says nothing is passed untouched: its other side speaks first. */
+  readonly detectMs: number;
+  /** To where an untouched call was dialled, which may be far away: as long as callers wait. */
+  readonly passConnectMs: number;
+  /** Trace ids whose tag is remembered for calls that lost it, and for how long: some MB, some calls. */
+  readonly affinityTracesMax: number;
+  readonly affinityTtlMs: number;
+  /** On a stop: how long new connections are still taken, and the deadline for all: below the 30 s of Kubernetes. */
   readonly drainAcceptMs: number;
   readonly drainMs: number;
+  /**
+   * The same deadline for a process that another one has replaced: nobody waits for its end, and idle
+   * connections are seldom kept longer, so that all hear of it before they are closed.
+   */
+  readonly retireMs: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -79,6 +100,7 @@ export const DEFAULT_LIMITS: Limits = {
   connectLocalMs: 300,
   connectMs: 1_000,
   responseMs: 0,
+  peerProbeMs: 15_000,
   tunnelIdleMs: 60 * 60_000,
   downstreamConnectionsMax: 10_000,
   upstreamConnectionsMax: 1_024,
@@ -86,6 +108,13 @@ export const DEFAULT_LIMITS: Limits = {
   upstreamWaitMs: 5_000,
   endpointSkipMs: 1_000,
   readBufferBytes: 64 * 1024,
+  memoryClosePercent: 92,
+  memoryRefusePercent: 95,
+  detectMs: 500,
+  passConnectMs: 30_000,
+  affinityTracesMax: 10_000,
+  affinityTtlMs: 30_000,
   drainAcceptMs: 5_000,
   drainMs: 25_000,
+  retireMs: 10 * 60_000,
 };

@@ -22,11 +22,11 @@ const SCRIPT = `
       return resolved;
     },
   });
-  const [, main, flags] = process.argv;
+  const [, , main, flags] = process.argv;
   const { runProxy } = await import(main);
   const code = await runProxy(JSON.parse(flags));
   const all = [...loaded, ...process.moduleLoadList].filter((name) =>
-    /opentelemetry|undici|prom-client/.test(name));
+    /opentelemetry|undici|prom-client|proxy.supervisor/.test(name));
   process.stderr.write("LOADED " + JSON.stringify(all) + "\\n");
   process.exit(code);
 `;
@@ -50,6 +50,7 @@ beforeEach(async () => {
   upstream.listen(0, "127.0.0.1");
   await once(upstream, "listening");
   dir = await mkdtemp(path.join(tmpdir(), "forklane-main-"));
+  await writeFile(path.join(dir, "run.mjs"), SCRIPT);
 });
 afterEach(async () => {
   for (const { child } of runs.splice(0)) child.kill("SIGKILL");
@@ -64,7 +65,7 @@ function run(flags: Flags): Run {
   const quick = { listen: "127.0.0.1:0", upstream: `127.0.0.1:${port}`, workload: "shop/cart" };
   const words = JSON.stringify({ ...quick, ...flags });
   const main = new URL("main.ts", import.meta.url).href;
-  const child = spawn(process.execPath, ["--input-type=module", "--eval", SCRIPT, main, words]);
+  const child = spawn(process.execPath, [path.join(dir, "run.mjs"), main, words]);
   const exit = once(child, "exit").then(([code]) => code as number | null);
   const started: Run = { child, exit, stdout: "", stderr: "" };
   child.stdout.on("data", (piece: Buffer) => {
@@ -142,13 +143,18 @@ describe("a proxy process", () => {
     expect(started.stderr).toContain('--mode: "sidecar"');
   });
 
-  it.each(["listen", "admin"])("exits 2 when the address of --%s is taken", async (setting) => {
+  it.each([
+    ["listen", "1"],
+    ["admin", "1"],
+    ["listen", "2"],
+    ["admin", "2"],
+  ])("exits 2 when the address of --%s is taken, with %s workers", async (setting, workers) => {
     const table = path.join(dir, "table.json");
     await writeFile(table, '{"revision": 1, "routes": {}}');
     const other = net.createServer().listen(0, "127.0.0.1");
     await once(other, "listening");
     const address = `127.0.0.1:${(other.address() as AddressInfo).port}`;
-    const started = run({ table, [setting]: address });
+    const started = run({ table, workers, [setting]: address });
     expect(await started.exit).toBe(2);
     expect(started.stderr).toContain(`--${setting} ${address}`);
     other.close();
@@ -165,11 +171,38 @@ describe("a proxy process", () => {
     expect(tableless.stderr).toContain("absent.json");
   });
 
-  it("ends at once when it is told twice", async () => {
+  it("exits 2 when what its workers need is missing, and names it", async () => {
+    const table = path.join(dir, "table.json");
+    await writeFile(table, '{"revision": 1, "routes": {}}');
+    const absent = path.join(dir, "absent", "file");
+    const logless = run({ table, workers: "2", "access-log": absent });
+    const tableless = run({ table: absent, workers: "2" });
+    expect(await logless.exit).toBe(2);
+    expect(logless.stderr).toContain(`--access-log: the file cannot be written`);
+    expect(await tableless.exit).toBe(2);
+    expect(tableless.stderr).toContain(absent);
+  });
+
+  it("writes the access log of all its workers to its output, line by line", async () => {
+    const table = path.join(dir, "table.json");
+    await writeFile(table, '{"revision": 1, "routes": {}, "known": ["jane-42"]}');
+    const started = run({ table, workers: "2", limit: "drainAcceptMs=50" });
+    const address = await readyAt(started);
+    const tagged = () => get(address, { baggage: "sandbox=jane-42" });
+    await Promise.all(Array.from({ length: 50 }, tagged));
+    started.child.kill("SIGTERM");
+    expect(await started.exit).toBe(0);
+    const [ready, ...lines] = started.stdout.trimEnd().split("\n");
+    expect(ready).toContain("is ready at");
+    expect(lines.map((line) => JSON.parse(line).key)).toEqual(Array(50).fill("jane-42"));
+    expect(started.stderr).toContain("supervisor.ts");
+  });
+
+  it.each(["1", "2"])("ends at once when it is told twice, with %s workers", async (workers) => {
     const table = path.join(dir, "table.json");
     await writeFile(table, '{"revision": 1, "routes": {}}');
     upstream.removeAllListeners("request");
-    const started = run({ table });
+    const started = run({ table, workers });
     const hanging = get(await readyAt(started)).catch(() => "cut");
     await expect.poll(() => connectionsOf(upstream)).toBe(1);
     started.child.kill("SIGTERM");

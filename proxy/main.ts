@@ -1,8 +1,13 @@
-import { formatAddress } from "../core/address.ts";
+import { extname, join } from "node:path";
+import { type Address, formatAddress } from "../core/address.ts";
 import { err, ok, type Result } from "../core/result.ts";
 import { ConfigError, type ProxyConfig, readProxyConfig } from "./config.ts";
-import { createProxy, type RunningProxy } from "./proxy.ts";
+import type { DrainOptions } from "./listener/listener.ts";
+import { createProxy } from "./proxy.ts";
+import { hasBothSides } from "./sides.ts";
+import { stderrLog } from "./stderr-log.ts";
 import { checkStateDir } from "./watch/remember.ts";
+import { keepYoungGenerationSmall } from "./young-generation.ts";
 
 /**
  * Runs a proxy until it is told to stop: configuration, start, one line when ready, drain.
@@ -16,18 +21,46 @@ export async function runProxy(
 ): Promise<number> {
   const config = readProxyConfig(flags);
   if (!config.ok) return complain(config.error.message, 2);
-  const started = await start(config.value);
+  keepYoungGenerationSmall();
+  const started = await start(flags, config.value);
   if (!started.ok) return complain(started.error.message, started.error.exitCode);
   const stop = new StopSignals();
   process.stdout.write(`${readyLine(config.value, started.value)}\n`);
-  await stop.first;
-  const acceptS = config.value.limits.drainAcceptMs / 1_000;
-  STDERR_LOG.info(
-    `stopping: callers are told, new ones taken for ${acceptS} s, then what is in progress is finished; once more ends at once`,
-  );
-  const code = await Promise.race([drain(started.value), stop.second.then(() => 1)]);
+  const isSucceeded = await Promise.race([
+    stop.first.then(() => false),
+    started.value.succeeded?.then(() => true) ?? NEVER,
+  ]);
+  if (!isSucceeded) {
+    const acceptS = config.value.limits.drainAcceptMs / 1_000;
+    STDERR_LOG.info(
+      `stopping: callers are told, new ones taken for ${acceptS} s, then what is in progress is finished; once more ends at once`,
+    );
+  }
+  const code = await Promise.race([
+    isSucceeded ? retire(started.value, config.value.limits.retireMs, stop) : drain(started.value),
+    stop.second.then(() => endAtOnce(started.value)),
+  ]);
   stop.close();
   return code;
+}
+
+/** A proxy of one process, or the supervisor of one with several. */
+interface StoppableProxy {
+  readonly listen: Address;
+  readonly admin: Address | null;
+  readonly outbound?: Address | null;
+  /** Resolves when another process has taken over. */
+  readonly succeeded?: Promise<void>;
+  drain(options?: DrainOptions): Promise<void>;
+  /** Ends its workers. */
+  kill?(): void;
+}
+
+const NEVER = new Promise<never>(() => undefined);
+
+function endAtOnce(proxy: StoppableProxy): number {
+  proxy.kill?.();
+  return 1;
 }
 
 interface StartFault {
@@ -35,29 +68,53 @@ interface StartFault {
   readonly exitCode: number;
 }
 
-async function start(config: ProxyConfig): Promise<Result<RunningProxy, StartFault>> {
+async function start(
+  flags: Readonly<Record<string, string | undefined>>,
+  config: ProxyConfig,
+): Promise<Result<StoppableProxy, StartFault>> {
   if (config.stateDir !== null) {
     const writable = await checkStateDir(config.stateDir);
     if (!writable.ok) return err({ message: `--state-dir: ${writable.error}`, exitCode: 2 });
   }
   try {
+    if (config.workers > 1) return await startWorkers(flags, config);
     return ok(await createProxy(config, { log: STDERR_LOG }));
   } catch (error) {
     return err(describeFault(error, config));
   }
 }
 
+/** Loaded only where there is more than one worker. */
+async function startWorkers(
+  flags: Readonly<Record<string, string | undefined>>,
+  config: ProxyConfig,
+): Promise<Result<StoppableProxy, StartFault>> {
+  const { startSupervisor } = await import("./supervisor/supervisor.ts");
+  // The ending is that of this file: dist/ has no TypeScript.
+  const workerEntry = join(import.meta.dirname, `worker${extname(import.meta.filename)}`);
+  return await startSupervisor({ flags, config, workerEntry, log: STDERR_LOG });
+}
+
 /** What the operator can set right is named; anything else is ours, with its stack. */
 function describeFault(error: unknown, config: ProxyConfig): StartFault {
   if (error instanceof ConfigError) return { message: error.message, exitCode: 2 };
   if (isBindError(error)) {
-    const isAdmin = config.admin !== null && error.port === config.admin.port;
+    const [setting, address] = boundBy(error.port, config);
     const why = BIND_FAULTS[error.code];
-    const address = formatAddress(isAdmin && config.admin !== null ? config.admin : config.listen);
-    return { message: `--${isAdmin ? "admin" : "listen"} ${address}: ${why}`, exitCode: 2 };
+    return { message: `--${setting} ${formatAddress(address)}: ${why}`, exitCode: 2 };
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { message: `the proxy cannot start: ${stack}`, exitCode: 1 };
+}
+
+/** The setting that a port comes from. */
+function boundBy(port: number | undefined, config: ProxyConfig): [string, Address] {
+  const { admin, outbound, listen } = config;
+  if (admin !== null && port === admin.port) return ["admin", admin];
+  if (hasBothSides(config) && outbound !== null && port === outbound.listen.port) {
+    return ["outbound-listen", outbound.listen];
+  }
+  return ["listen", listen];
 }
 
 const BIND_FAULTS = {
@@ -80,18 +137,28 @@ function isBindError(error: unknown): error is BindError {
   );
 }
 
-function readyLine(config: ProxyConfig, proxy: RunningProxy): string {
+function readyLine(config: ProxyConfig, proxy: StoppableProxy): string {
   const source = config.control ?? config.table ?? "nowhere";
   const beside = config.sandbox === null ? "" : `, fork of ${config.sandbox}`;
   const admin = proxy.admin === null ? "" : `, admin ${formatAddress(proxy.admin)}`;
+  const calls =
+    hasBothSides(config) && proxy.outbound ? `, calls at ${formatAddress(proxy.outbound)}` : "";
+  const upstream = config.mode === "outbound" ? "" : `, upstream ${formatAddress(config.upstream)}`;
   return (
     `forklane proxy of ${config.workload} is ready at ${formatAddress(proxy.listen)} ` +
-    `(${config.mode}${beside}, upstream ${formatAddress(config.upstream)}, table from ${source}${admin})`
+    `(${config.mode}${beside}${upstream}${calls}, table from ${source}${admin})`
   );
 }
 
-async function drain(proxy: RunningProxy): Promise<number> {
+async function drain(proxy: StoppableProxy): Promise<number> {
   await proxy.drain();
+  return 0;
+}
+
+/** Another process takes the connections: there is time, until somebody says stop. */
+async function retire(proxy: StoppableProxy, withinMs: number, stop: StopSignals): Promise<number> {
+  void stop.first.then(() => proxy.drain({ accepts: false }));
+  await proxy.drain({ accepts: false, withinMs });
   return 0;
 }
 
@@ -125,15 +192,7 @@ class StopSignals {
   }
 }
 
-/** What an operator should know, a line each; standard output is for the access log. */
-const STDERR_LOG = {
-  info: (message: string) => writeLine("info", message),
-  warn: (message: string) => writeLine("warn", message),
-};
-
-function writeLine(level: string, message: string): void {
-  process.stderr.write(`${new Date().toISOString()} ${level} ${message}\n`);
-}
+const STDERR_LOG = stderrLog();
 
 function complain(message: string, exitCode: number): number {
   process.stderr.write(`forklane proxy: ${message}\n`);

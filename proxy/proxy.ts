@@ -3,14 +3,23 @@ import { systemClock } from "../core/clock.ts";
 import { Ticker } from "../core/ticker.ts";
 import { Admin } from "./admin/admin.ts";
 import type { ProxyConfig } from "./config.ts";
-import { carrierSet, type ExchangeContext } from "./exchange/context.ts";
-import { Listener } from "./listener/listener.ts";
+import { carrierSet } from "./exchange/context.ts";
+import type { DrainOptions } from "./listener/listener.ts";
+import { fitToOpenFiles } from "./listener/open-files.ts";
+import { writtenLine } from "./message/head-edit.ts";
 import { HOP_MEMBER, RUN_MEMBER } from "./routing/baggage.ts";
-import { type RoutingTable, unknownTable, workloadTable } from "./routing/table.ts";
+import { VIA_HEADER } from "./routing/hop-mark.ts";
+import { unknownTable, workloadTable } from "./routing/table.ts";
+import { hasBothSides, type SharedContext, Sides } from "./sides.ts";
+import type { Metrics } from "./telemetry/metrics.ts";
 import { startTelemetry } from "./telemetry/telemetry.ts";
 import { EndpointChoice } from "./upstream/endpoint-choice.ts";
 import { UpstreamPool } from "./upstream/pool.ts";
-import { startTableSource } from "./watch/table-source.ts";
+import {
+  startTableSource,
+  type TableSource,
+  type TableSourceOptions,
+} from "./watch/table-source.ts";
 import type { WatchLog } from "./watch/watch.ts";
 
 /** A proxy that takes traffic. */
@@ -18,8 +27,10 @@ export interface RunningProxy {
   /** Where, with the port that was really bound. */
   readonly listen: Address;
   readonly admin: Address | null;
+  /** Where it takes the calls of its service; null where it does not. */
+  readonly outbound: Address | null;
   /** Stops as Listener.drain says, tells control, writes what is held; resolves when all is closed. */
-  drain(): Promise<void>;
+  drain(options?: DrainOptions): Promise<void>;
 }
 
 /** What the caller may choose beside the configuration. */
@@ -28,23 +39,34 @@ export interface ProxyOptions {
   readonly log?: WatchLog;
   /** Whether to wait for the first table (at most 5 s); true by default. */
   readonly waitForTable?: boolean;
+  /** Of a worker: what it shares with others. It has no admin of its own. */
+  readonly worker?: WorkerParts;
+}
+
+/** What a worker is given in place of an address to bind and a way to control. */
+export interface WorkerParts {
+  /** A bound socket. */
+  readonly fd: number;
+  startSource(options: TableSourceOptions, metrics: Metrics): TableSource;
 }
 
 /**
  * THE TABLE OF CONTENTS: the stages of the proxy, wired from the inside out, started from the outside.
  *
- * Before: main.ts. After: listener/listener.ts.
+ * Before: main.ts. After: sides.ts, listener/listener.ts.
  * Rejects with a ConfigError for a setting that cannot work, or the system's error of a bind.
  */
 export async function createProxy(
-  config: ProxyConfig,
+  settings: ProxyConfig,
   options: ProxyOptions = {},
 ): Promise<RunningProxy> {
+  const limits = fitToOpenFiles(settings.limits, undefined, hasBothSides(settings) ? 2 : 1);
+  const config = { ...settings, limits };
   const clock = systemClock;
   const ticker = new Ticker(clock.nowMs);
   const pool = new UpstreamPool(config.limits, ticker);
-  const telemetry = await startTelemetry(config);
-  const context: ExchangeContext = {
+  const telemetry = await startTelemetry(config, clock);
+  const shared: SharedContext = {
     ...config,
     upstream: formatAddress(config.upstream),
     table: workloadTable(unknownTable([config.workload]), config.workload),
@@ -54,30 +76,42 @@ export async function createProxy(
     clock,
     ticker,
     sinks: telemetry.sinks,
+    via: writtenLine(VIA_HEADER, `${config.workload};${config.instance}`),
     isDraining: false,
+    overload: "none",
     ambiguousTags: 0,
   };
-  const listener = new Listener(context);
-  const listen = await listener.listen(config.listen);
+  const sides = await Sides.create(config, shared);
+  // Without a table every request would be the baseline's, also one that has a fork.
+  if (options.waitForTable !== false) sides.hold();
+  const { worker } = options;
+  // Of a worker others take connections already: it does so once it has a table.
+  const early = worker === undefined ? await sides.listen() : null;
+  const { listen, outbound } = early ?? { listen: config.listen, outbound: null };
   const adminAddress = config.admin === null ? null : formatAddress(config.admin);
-  const source = startTableSource(config, {
+  const sourceOptions: TableSourceOptions = {
     listen: formatAddress(listen),
     admin: adminAddress,
     clock,
     log: options.log ?? SILENT,
     hops: telemetry.hops,
+    observations: telemetry.observations,
     lastSeen: () => telemetry.lastSeen.byKey(),
     counters: () => telemetry.metrics.counters(),
-    onTable: (table) => useTable(context, table),
-  });
+    onTable: (table) => sides.useTable(table),
+  };
+  const source =
+    worker?.startSource(sourceOptions, telemetry.metrics) ??
+    startTableSource(config, sourceOptions);
   telemetry.readings = () => ({
     ...source.readings(),
-    tagAmbiguous: context.ambiguousTags,
-    connectionsOpen: listener.connections,
-    connectionLimitHits: listener.refusedConnections,
+    tagAmbiguous: sides.ambiguousTags,
+    connectionsOpen: sides.connections,
+    connectionsRefused: sides.refusedConnections,
+    callsPassed: sides.passedCalls,
   });
   const admin =
-    config.admin === null ? null : newAdmin(config, config.admin, context, telemetry, source);
+    config.admin === null ? null : newAdmin(config, config.admin, sides, telemetry, source);
   const stop = async (): Promise<void> => {
     pool.close();
     ticker.stop();
@@ -85,48 +119,49 @@ export async function createProxy(
     await telemetry.stop();
     await admin?.stop();
   };
+  let stopped: Promise<void> | null = null;
   try {
     const boundAdmin = (await admin?.start()) ?? null;
     const first = source.start();
     if (options.waitForTable !== false) await first;
     else first.catch(() => undefined);
+    if (worker !== undefined) await sides.listen(worker.fd);
+    sides.serve();
     return {
       listen,
       admin: boundAdmin,
-      async drain(): Promise<void> {
-        await listener.drain();
-        await stop();
+      outbound,
+      async drain(drainOptions): Promise<void> {
+        const cutOff = await sides.drain(drainOptions);
+        if (stopped === null && cutOff + sides.closedUntold > 0) {
+          options.log?.warn(
+            `at the end of the drain ${cutOff} exchanges were cut off, and ${sides.closedUntold} idle connections closed whose callers could not be told`,
+          );
+        }
+        stopped ??= stop();
+        await stopped;
       },
     };
   } catch (error) {
-    listener.close();
+    sides.close();
     await stop();
     throw error;
   }
 }
 
-/** From now on by this table; exchanges in progress keep the one that they began with. */
-function useTable(context: ExchangeContext, table: RoutingTable): void {
-  context.table = workloadTable(table, context.workload);
-  const wanted = new Set([context.upstream]);
-  for (const { route } of context.table.routes.values()) {
-    for (const endpoint of route?.endpoints ?? []) wanted.add(endpoint);
-  }
-  context.pool.retain((endpoint) => wanted.has(endpoint));
-}
-
 function newAdmin(
   config: ProxyConfig,
   listen: Address,
-  context: ExchangeContext,
+  sides: Sides,
   telemetry: Awaited<ReturnType<typeof startTelemetry>>,
   source: ReturnType<typeof startTableSource>,
 ): Admin {
   return new Admin({
     config,
     listen,
-    table: () => context.table,
-    notReady: () => (context.isDraining ? "draining" : source.notReady()),
+    table: () => sides.context.table,
+    calls: () => sides.calls,
+    notReady: () => (sides.context.isDraining ? "draining" : source.notReady()),
     metrics: () => telemetry.metrics.exposition(),
     facts: () => source.facts(),
   });

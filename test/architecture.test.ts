@@ -30,13 +30,18 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
     "core proxy/fault proxy/limits proxy/message proxy/routing proxy/upstream proxy/tunnel",
   "proxy/downstream": "core proxy/fault proxy/limits proxy/message proxy/http1 proxy/exchange",
   "proxy/listener":
-    "core proxy/fault proxy/limits proxy/downstream proxy/exchange proxy/tunnel proxy/routing",
+    "core proxy/fault proxy/limits proxy/message proxy/downstream proxy/exchange proxy/tunnel proxy/routing",
+  // Rules for the kernel: used by the command, never by the proxy, which has no right to write them.
+  "proxy/intercept": "core",
   // Cold rooms are told their settings as they stand in the configuration; the others get limits only.
   "proxy/config": "core proxy/fault proxy/limits proxy/routing",
   "proxy/watch": "core proxy/fault proxy/limits proxy/config proxy/routing",
   "proxy/admin": "core proxy/fault proxy/limits proxy/config proxy/routing",
   "proxy/telemetry":
     "core proxy/fault proxy/limits proxy/config proxy/message proxy/routing proxy/exchange",
+  // Beside what it supervises: a worker is started by its path, and told by messages.
+  "proxy/supervisor":
+    "core proxy/config proxy/limits proxy/routing proxy/watch proxy/admin proxy/telemetry",
   proxy: "core proxy/*",
   "proxy/main": "core proxy proxy/*",
   "control/model": "core",
@@ -47,17 +52,22 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "control/watch": "core control/model control/store control/compile proxy/routing",
   "control/error": "control/schema",
   "control/routes":
-    "core control/error control/model control/schema control/store control/watch control/evidence proxy/routing",
+    "core control/error control/model control/schema control/store control/watch control/evidence proxy/routing verify/judge",
   "control/client": "core control/model control/schema",
-  control: "core control/* proxy/routing",
+  control: "core control/* proxy/routing verify/judge",
   "control/main": "core control control/*",
-  verify: "core control/client",
+  // Pure, and used by control too: a verdict is made where the records are.
+  "verify/judge": "core",
+  verify: "core control/client verify/judge",
   // The command starts the two processes by their main functions; otherwise it is their client.
-  cli: "core control/client verify proxy/main control/main",
+  cli: "core control/client verify proxy/main proxy/intercept control/main",
 };
 
 /** These choose, they do not act: no `node:` import, neither their own nor one that they reach. */
-const PURE = ["proxy/routing", "control/model", "control/compile"];
+const PURE = ["proxy/routing", "control/model", "control/compile", "verify/judge"];
+
+/** The same, of rooms whose other files act. */
+const PURE_FILES = ["proxy/intercept/rules.ts", "proxy/intercept/foreign-rules.ts"];
 
 /** What a request meets, in folders and files. */
 const REQUEST_PATH =
@@ -89,7 +99,9 @@ test("an import that the table does not allow is found, however it is written", 
 });
 
 test("the rooms that only choose reach no module of Node's", () => {
-  const pure = SOURCES.filter((path) => !isTest(path) && PURE.includes(roomOf(path) ?? ""));
+  const pure = SOURCES.filter(
+    (path) => !isTest(path) && (PURE.includes(roomOf(path) ?? "") || PURE_FILES.includes(path)),
+  );
   expect(pure.flatMap((path) => nodeImports(path))).toEqual([]);
   expect(nodeImports("core/networks.ts")).not.toEqual([]);
 });

@@ -7,7 +7,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { systemClock } from "../../core/clock.ts";
 import { readProxyConfig } from "../../proxy/config.ts";
 import type { RoutingTable } from "../../proxy/routing/table.ts";
-import type { HopSource } from "../../proxy/watch/report.ts";
+import type { HopSource, ObservationSource } from "../../proxy/watch/report.ts";
 import { Watch } from "../../proxy/watch/watch.ts";
 import { BenchError } from "../bench-error.ts";
 import type { WatchersMessage, WatchersOrder } from "./watchers-order.ts";
@@ -19,6 +19,12 @@ const NO_HOPS: HopSource = {
   confirm: () => {},
   giveBack: () => {},
   discard: () => {},
+};
+const NO_OBSERVATIONS: ObservationSource = {
+  dropped: 0,
+  observeFor: () => {},
+  take: () => null,
+  remove: () => {},
 };
 
 const order = workerData as WatchersOrder;
@@ -52,6 +58,7 @@ function startWatch(workload: string, index: number): Watch {
     admin: null,
     clock: systemClock,
     hops: NO_HOPS,
+    observations: NO_OBSERVATIONS,
     log: { info: () => {}, warn: () => {} },
     onTable,
     lastSeen: () => ({}),

@@ -11,6 +11,39 @@ export const PROXY_FLAGS: readonly FlagRow[] = [
     description: "the service next to it, or what stands behind the edge (needed)",
   },
   {
+    setting: "outbound-listen",
+    value: "host:port",
+    description: "take the calls of the service there, too",
+  },
+  {
+    setting: "callees",
+    value: "file",
+    description: "calls: names and addresses of workloads, beside those of the table",
+  },
+  {
+    setting: "cluster-networks",
+    value: "cidr",
+    description: "calls: networks of the cluster (default loopback and private; repeatable)",
+    isList: true,
+  },
+  {
+    setting: "strip-outside",
+    value: "",
+    description: "calls: take tags off those that leave the cluster",
+    isSwitch: true,
+  },
+  {
+    setting: "intercept",
+    value: "",
+    description: "the kernel redirects connections here: ask where each was meant to go",
+    isSwitch: true,
+  },
+  {
+    setting: "forwarded-for",
+    value: "mode",
+    description: "X-Forwarded-For: append who called, or off (default)",
+  },
+  {
     setting: "workload",
     value: "namespace/name",
     description: "whose proxy it is, as in shop/cart (needed)",
@@ -21,7 +54,7 @@ export const PROXY_FLAGS: readonly FlagRow[] = [
     description: "where the routing table comes from (or --table)",
   },
   { setting: "table", value: "file", description: "a routing table in a file (or --control)" },
-  { setting: "mode", value: "mode", description: "inbound (default) or edge" },
+  { setting: "mode", value: "mode", description: "inbound (default), outbound or edge" },
   { setting: "sandbox", value: "name", description: "stand next to this sandbox's fork" },
   {
     setting: "probe-path",
@@ -48,6 +81,11 @@ export const PROXY_FLAGS: readonly FlagRow[] = [
     isList: true,
   },
   {
+    setting: "underscore-fields",
+    value: "rule",
+    description: "field names with _: forward (default), drop or reject",
+  },
+  {
     setting: "admin",
     value: "host:port",
     description: "serve /readyz, /metrics, /explain and /config there",
@@ -56,7 +94,11 @@ export const PROXY_FLAGS: readonly FlagRow[] = [
   { setting: "token-file", value: "file", description: "file with the token for control" },
   { setting: "instance", value: "name", description: "unique name of this process" },
   { setting: "upstream-protocol", value: "protocol", description: "http1 or auto (default)" },
-  { setting: "workers", value: "count", description: "worker processes (only 1 yet)" },
+  {
+    setting: "workers",
+    value: "count",
+    description: "worker processes (default 1); more than one have a supervisor",
+  },
   {
     setting: "access-log",
     value: "file",

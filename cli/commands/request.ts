@@ -1,6 +1,4 @@
-import { Command, Option } from "commander";
-import { allPages, PAGE_ITEMS } from "../all-pages.ts";
-import { askControl } from "../ask-control.ts";
+import { Command } from "commander";
 import { CliError } from "../cli-error.ts";
 import { type CliContext, printJson, printLines } from "../context.ts";
 import { addControlOptions, type ControlFlags } from "../control-options.ts";
@@ -15,6 +13,7 @@ import { printable } from "../printable.ts";
 import { incompleteness, readTrace, renderTrace, type TraceView } from "../read-trace.ts";
 import { type Answer, send } from "../send.ts";
 import { type TagForm, tagHeaders, toTag } from "../tag.ts";
+import { formFor, type TagAs, tagAsOption } from "../tag-form.ts";
 import { paint } from "../terminal.ts";
 
 interface RequestFlags extends ControlFlags {
@@ -22,7 +21,7 @@ interface RequestFlags extends ControlFlags {
   readonly strict: boolean;
   readonly header?: readonly (readonly [string, string])[];
   readonly body?: string;
-  readonly tagAs: TagForm | "auto";
+  readonly tagAs: TagAs;
   readonly printBody?: boolean;
   readonly timeout: string;
 }
@@ -57,15 +56,6 @@ export function requestCommand(context: CliContext): Command {
   );
 }
 
-function tagAsOption(): Option {
-  return new Option(
-    "--tag-as <form>",
-    "baggage, or the header forklane-key for an edge; auto asks control which it is",
-  )
-    .choices(["auto", "baggage", "header"])
-    .default("auto");
-}
-
 /** What is known of a request when all is done. */
 interface Outcome {
   readonly request: { method: string; url: string; tag: string; tagAs: TagForm };
@@ -82,7 +72,7 @@ async function sendTagged(
 ): Promise<void> {
   const { method, url } = readWords(words);
   const tag = toTag(flags.key, flags.strict);
-  const tagAs = flags.tagAs === "auto" ? await formFor(url, flags.control) : flags.tagAs;
+  const tagAs = await formFor(flags.tagAs, url, flags.control);
   const answer = await send({
     method,
     url,
@@ -119,16 +109,6 @@ function readUrl(text: string): URL {
     const fix = "write it as http://127.0.0.1:8080/checkout";
     throw new CliError("usage", `"${text}" is no URL`, { fix, cause });
   }
-}
-
-/** An edge takes no tag from outside but by its header; anything else reads baggage first. */
-async function formFor(url: URL, control: string): Promise<TagForm> {
-  const listen = `${url.hostname}:${url.port || (url.protocol === "https:" ? "443" : "80")}`;
-  const proxies = await askControl(control, (client) =>
-    allPages((page) => client.listProxies({ ...page, limit: PAGE_ITEMS })),
-  );
-  const isEdge = proxies.some((proxy) => proxy.mode === "edge" && proxy.listen === listen);
-  return isEdge ? "header" : "baggage";
 }
 
 function header(answer: Answer, name: string): string | null {

@@ -68,3 +68,16 @@ async function script(source: string): Promise<string> {
   await writeFile(path, source);
   return path;
 }
+
+test("a child that is replaced is not reported, and its place is taken only once it is gone", async () => {
+  children = new Children();
+  const path = await script("setInterval(() => {}, 1000)");
+  children.start("cart", path, []);
+  children.start("web", path, []);
+  const [cart, web] = children.pids;
+  await children.replace("cart", path, []);
+  expect(children.pids).toHaveLength(2);
+  expect(children.pids).toContain(web);
+  expect(children.pids).not.toContain(cart);
+  await expect(Promise.race([children.death, "nothing"])).resolves.toBe("nothing");
+});

@@ -15,6 +15,8 @@ interface Child {
   readonly process: ChildProcess;
   readonly stderr: string[];
   readonly exited: Promise<void>;
+  /** It was told to end, and another one takes its place. */
+  isReplaced: boolean;
 }
 
 /**
@@ -51,7 +53,13 @@ export class Children {
     });
     const stderr = keepLastLines(spawned);
     const exited = Promise.withResolvers<void>();
-    const child: Child = { name, process: spawned, stderr, exited: exited.promise };
+    const child: Child = {
+      name,
+      process: spawned,
+      stderr,
+      exited: exited.promise,
+      isReplaced: false,
+    };
     this.#children.add(child);
     spawned.once("error", (error) => this.#died(child, error.message, exited.resolve));
     // "close" comes after the last byte of stderr, "exit" may come before it.
@@ -72,6 +80,17 @@ export class Children {
     clearTimeout(deadline);
   }
 
+  /** Ends one, and starts another in its place. */
+  async replace(name: string, script: string, args: readonly string[]): Promise<void> {
+    const before = [...this.#children].filter((child) => child.name === name);
+    for (const child of before) {
+      child.isReplaced = true;
+      child.process.kill("SIGTERM");
+    }
+    await Promise.all(before.map((child) => child.exited));
+    this.start(name, script, args);
+  }
+
   /** Ends all at once, for a user who does not want to wait. */
   kill(): void {
     for (const child of this.#children) child.process.kill("SIGKILL");
@@ -80,7 +99,7 @@ export class Children {
   #died(child: Child, how: string, resolve: () => void): void {
     if (!this.#children.delete(child)) return;
     resolve();
-    if (this.#isStopping) return;
+    if (this.#isStopping || child.isReplaced) return;
     const last = child.stderr.length === 0 ? "it said nothing" : child.stderr.join(" | ");
     this.#death.reject(new CliError("child-died", `${child.name} ended with ${how}: ${last}`));
   }

@@ -1,9 +1,10 @@
 import { extname, join } from "node:path";
+import { type BrokenClient, callerOf, formatBreak } from "./broken-client.ts";
 import type { Children } from "./children.ts";
 import { untilListening, untilTablesApplied } from "./listening.ts";
 import { DEMO_HOST, type DemoPorts } from "./ports.ts";
 import { EDGE_WORKLOAD } from "./proof.ts";
-import { SHOP, SHOP_SERVICES, type ShopService, workloadOf } from "./shop.ts";
+import { BASELINE_VERSION, SHOP, SHOP_SERVICES, type ShopService, workloadOf } from "./shop.ts";
 
 /** The change that the demo tries: one service, forked in one sandbox. */
 export const DEMO_FORK = { sandbox: "jane-42", service: "pricing" } as const satisfies {
@@ -39,7 +40,7 @@ export async function startControlAndServices(
     ...["--data", dataFile],
   ]);
   for (const service of SHOP_SERVICES) {
-    startService(children, ports, service, ports.services[service], "baseline");
+    startService(children, ports, service, ports.services[service], BASELINE_VERSION);
   }
   startService(children, ports, DEMO_FORK.service, ports.fork, DEMO_FORK.sandbox);
   await Promise.all([
@@ -79,6 +80,40 @@ export async function startProxies(
   await untilTablesApplied(controlUrl(ports), listening.map(address), signal);
 }
 
+/** Replaces the service that calls `broken.callee` by one whose client for it loses the tag. */
+export function breakClient(
+  children: Children,
+  ports: DemoPorts,
+  broken: BrokenClient,
+  signal: AbortSignal,
+): Promise<void> {
+  const further = ["--break", formatBreak(broken)];
+  return replaceService(children, ports, callerOf(broken.callee), further, signal);
+}
+
+/** Replaces a service of the shop by a whole one. */
+export function mendService(
+  children: Children,
+  ports: DemoPorts,
+  service: ShopService,
+  signal: AbortSignal,
+): Promise<void> {
+  return replaceService(children, ports, service, [], signal);
+}
+
+async function replaceService(
+  children: Children,
+  ports: DemoPorts,
+  service: ShopService,
+  further: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const args = serviceArgs(ports, service, ports.services[service], BASELINE_VERSION);
+  const name = nameOf(service, BASELINE_VERSION);
+  await children.replace(name, SERVICE_SCRIPT, [...args, ...further]);
+  await untilListening(service, ports.services[service], signal);
+}
+
 /** Writes a port of the demo as `host:port`. */
 export function address(port: number): string {
   return `${DEMO_HOST}:${port}`;
@@ -96,13 +131,25 @@ function startService(
   port: number,
   version: string,
 ): void {
+  const args = serviceArgs(ports, service, port, version);
+  children.start(nameOf(service, version), SERVICE_SCRIPT, args);
+}
+
+function nameOf(service: ShopService, version: string): string {
+  return `${service} (${version})`;
+}
+
+function serviceArgs(
+  ports: DemoPorts,
+  service: ShopService,
+  port: number,
+  version: string,
+): string[] {
   const callees = SHOP[service].callees.flatMap((callee) => [
     "--callee",
     `${callee}=${address(ports.proxies[callee])}`,
   ]);
-  const name = `${service} (${version})`;
-  const args = [service, "--listen", address(port), "--version", version, ...callees];
-  children.start(name, SERVICE_SCRIPT, args);
+  return [service, "--listen", address(port), "--version", version, ...callees];
 }
 
 interface DemoProxy {

@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import { type Address, parseAddress } from "../../core/address.ts";
 import { endWithParent } from "../end-with-parent.ts";
+import { type BrokenClient, parseBreak } from "./broken-client.ts";
 import { startService } from "./service.ts";
 import { BASELINE_VERSION, isShopService, type ShopService } from "./shop.ts";
 
@@ -11,6 +12,7 @@ const { values, positionals } = parseArgs({
     listen: { type: "string", default: "127.0.0.1:0" },
     version: { type: "string", default: BASELINE_VERSION },
     callee: { type: "string", multiple: true, default: [] },
+    break: { type: "string" },
   },
 });
 
@@ -19,6 +21,7 @@ const service = await startService({
   listen: readAddress(values.listen),
   version: values.version,
   callees: Object.fromEntries(values.callee.map(readCallee)),
+  broken: values.break === undefined ? null : readBreak(values.break),
 });
 endWithParent();
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -28,6 +31,12 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 function readCallee(text: string): [ShopService, Address] {
   const equals = text.indexOf("=");
   return [readService(text.slice(0, equals)), readAddress(text.slice(equals + 1))];
+}
+
+function readBreak(text: string): BrokenClient {
+  const broken = parseBreak(text);
+  if (broken.ok) return broken.value;
+  throw new Error(broken.error);
 }
 
 function readService(name: string | undefined): ShopService {

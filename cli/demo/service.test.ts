@@ -41,14 +41,20 @@ test("the changed pricing names itself and another price", async () => {
   });
 });
 
-test("baggage goes along with the calls of a request, and no other header does", async () => {
+test("baggage and traceparent go along with the calls of a request, and no other header does", async () => {
   const seen: IncomingHttpHeaders[] = [];
   const callee = await listenAnd(seen);
   const frontend = await start({ service: "frontend", callees: { cart: callee, loyalty: callee } });
   const baggage = "sandbox=jane-42!,a=b;p=1";
   await get(frontend.address, "/checkout", { baggage, traceparent: "00-x", "forklane-key": "k" });
   expect(seen.map((headers) => headers["baggage"])).toEqual([baggage, baggage]);
-  expect(Object.keys(seen[0] ?? {}).sort()).toEqual(["baggage", "connection", "host"]);
+  expect(seen[0]?.["traceparent"]).toBe("00-x");
+  expect(Object.keys(seen[0] ?? {}).sort()).toEqual([
+    "baggage",
+    "connection",
+    "host",
+    "traceparent",
+  ]);
 });
 
 test("a request without baggage causes calls without baggage", async () => {
@@ -129,3 +135,32 @@ async function listenAnd(seen: IncomingHttpHeaders[]): Promise<Address> {
 function get(address: Address, path: string, headers: Record<string, string> = {}) {
   return fetch(`http://${address.host}:${address.port}${path}`, { headers });
 }
+
+test("a broken client breaks the calls to its own callee only", async () => {
+  const seen: IncomingHttpHeaders[] = [];
+  const whole: IncomingHttpHeaders[] = [];
+  const callees = { cart: await listenAnd(seen), loyalty: await listenAnd(whole) };
+  const broken = { callee: "cart", variant: "raw" } as const;
+  const frontend = await start({ service: "frontend", callees, broken });
+  await get(frontend.address, "/checkout", { baggage: "sandbox=jane-42!" });
+  expect(seen).toMatchObject([{ "user-agent": "cart-client/1.0" }]);
+  expect(seen[0]?.["baggage"]).toBeUndefined();
+  expect(whole).toMatchObject([{ baggage: "sandbox=jane-42!" }]);
+});
+
+test("an async client calls after the answer, which is there without its callee's", async () => {
+  const seen: IncomingHttpHeaders[] = [];
+  const callees = { pricing: await listenAnd(seen), inventory: await listenAnd([]) };
+  const cart = await start({
+    service: "cart",
+    callees,
+    broken: { callee: "pricing", variant: "async" },
+  });
+  const answer = await (
+    await get(cart.address, "/cart", { baggage: "a=b", traceparent: "00-x" })
+  ).json();
+  expect(answer).toMatchObject({ totalCents: null });
+  await expect.poll(() => seen).toHaveLength(1);
+  expect(seen[0]).toMatchObject({ traceparent: "00-x" });
+  expect(seen[0]?.["baggage"]).toBeUndefined();
+});

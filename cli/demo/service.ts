@@ -3,7 +3,8 @@
  * its callees, and nothing that knows of Forklane.
  *
  * The one thing it does for routing is what any service has to do: the header `baggage` of a
- * request goes along with the calls that it causes. There are no trace headers anywhere.
+ * request goes along with the calls that it causes, and so does `traceparent` where there is one;
+ * unless one of its clients is broken on purpose (broken-client.ts).
  */
 import {
   Agent,
@@ -15,6 +16,7 @@ import {
 } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type Address, formatAddress } from "../../core/address.ts";
+import { ASYNC_DELAY_MS, type BrokenClient, brokenHeaders } from "./broken-client.ts";
 import { SHOP, type ShopAnswer, type ShopRow, type ShopService, workloadOf } from "./shop.ts";
 
 /** How to run one service. */
@@ -25,6 +27,8 @@ export interface ServiceOptions {
   readonly version: string;
   /** Where its callees are reached. */
   readonly callees: Readonly<Partial<Record<ShopService, Address>>>;
+  /** The one client of it that loses the tag; null or absent: none does. */
+  readonly broken?: BrokenClient | null;
 }
 
 /** A service that runs. */
@@ -41,6 +45,8 @@ const ANSWER_CHARS_MAX = 64 * 1024;
 
 /** Connections to one callee: as many as the demo's own load ever needs. */
 const CALLEE_SOCKETS_MAX = 64;
+
+type OutgoingHeaders = Readonly<Record<string, string>>;
 
 /** A callee that did not answer 200 with an object. */
 class CalleeError extends Error {
@@ -75,7 +81,7 @@ async function answer(
     return;
   }
   try {
-    const answers = await callAll(options, agent, row, incoming.headers["baggage"]);
+    const answers = await callAll(options, agent, row, contextOf(incoming));
     send(response, 200, { ...identity, ...row.says(options.version, answers), ...answers });
   } catch (error) {
     send(response, 502, { ...identity, failed: error instanceof Error ? error.message : "" });
@@ -86,24 +92,42 @@ async function callAll(
   options: ServiceOptions,
   agent: Agent,
   row: ShopRow,
-  baggage: string | string[] | undefined,
+  context: OutgoingHeaders,
 ): Promise<Partial<Record<ShopService, ShopAnswer>>> {
-  const headers = baggage === undefined ? {} : { baggage };
+  const broken = options.broken ?? null;
   const answers = await Promise.all(
     row.callees.map(async (callee) => {
       const address = options.callees[callee];
       if (address === undefined) throw new CalleeError(`${callee}: no address`);
-      return [callee, await call(callee, address, agent, headers)] as const;
+      if (broken?.callee !== callee) {
+        return [[callee, await call(callee, address, agent, context)] as const];
+      }
+      const headers = brokenHeaders(broken, context);
+      if (broken.variant !== "async") {
+        return [[callee, await call(callee, address, agent, headers)] as const];
+      }
+      const later = () => call(callee, address, agent, headers).catch(() => undefined);
+      setTimeout(later, ASYNC_DELAY_MS);
+      return [];
     }),
   );
-  return Object.fromEntries(answers);
+  return Object.fromEntries(answers.flat());
+}
+
+/** What goes along with every call that a request causes. */
+function contextOf({ headers }: IncomingMessage): OutgoingHeaders {
+  const { baggage, traceparent } = headers;
+  return {
+    ...(baggage === undefined ? {} : { baggage: String(baggage) }),
+    ...(traceparent === undefined ? {} : { traceparent: String(traceparent) }),
+  };
 }
 
 function call(
   callee: ShopService,
   address: Address,
   agent: Agent,
-  headers: Record<string, string | string[]>,
+  headers: OutgoingHeaders,
 ): Promise<ShopAnswer> {
   return new Promise((resolve, reject) => {
     const fail = (why: string) =>

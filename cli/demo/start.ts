@@ -4,10 +4,15 @@ import { dirname, join, resolve } from "node:path";
 import { CliError } from "../cli-error.ts";
 import { DEFAULT_CONTROL } from "../config.ts";
 import { type CliContext, printJson, printLines } from "../context.ts";
+import type { Examined } from "../doctor/examine.ts";
+import { renderVerdict } from "../doctor/render-verdict.ts";
+import { type BrokenClient, callerOf, formatBreak } from "./broken-client.ts";
 import { Children } from "./children.ts";
 import { collectEvidence, forkReady } from "./evidence.ts";
+import { checkFound, examineShop, shopEntry } from "./examine-shop.ts";
 import { chooseDemoPorts, type DemoPorts } from "./ports.ts";
 import {
+  breakClient,
   CLI_SCRIPT,
   CONTROL_NAME,
   controlUrl,
@@ -19,6 +24,7 @@ import {
 import { createProgress, type Progress } from "./progress.ts";
 import { type DemoEvidence, findFlaws } from "./proof.ts";
 import { commandToRepeat, renderNext, renderPlace, renderProof } from "./screen.ts";
+import { workloadOf } from "./shop.ts";
 import { StopRequest } from "./stop-request.ts";
 
 /** What `forklane start` is told. */
@@ -29,6 +35,8 @@ export interface StartOptions {
   readonly portBase: number | null;
   /** File of control's store; null: `forklane.db` here, with `once` in a temporary folder. */
   readonly data: string | null;
+  /** The client to break once the claim is proved, for the doctor to find; null: none. */
+  readonly broken: BrokenClient | null;
   readonly json: boolean;
 }
 
@@ -89,7 +97,46 @@ async function prove(demo: Demo): Promise<true> {
   const evidence = await collectEvidence(ports);
   progress.end();
   show(demo, evidence, readyMs);
+  const { broken, json, once } = demo.options;
+  const examined = broken === null ? null : await breakAndExamine(demo, broken);
+  const found = examined === null ? {} : { doctor: { broken, ...examined } };
+  if (json) printJson(demo.context, { proved: true, ports, readyMs, ...evidence, ...found });
+  else if (!once) printLines(demo.context, nextSteps(ports));
   return true;
+}
+
+/** Replaces a service by one that loses the tag, and shows what the doctor makes of it. */
+async function breakAndExamine(demo: Demo, broken: BrokenClient): Promise<Examined> {
+  const { context, children, progress, ports, signal, options } = demo;
+  progress.step(`replacing ${callerOf(broken.callee)} by one with a broken client`);
+  await breakClient(children, ports, broken, signal);
+  progress.step("asking the doctor");
+  const examined = await examineShop(ports);
+  progress.end();
+  if (!options.json) printLines(context, renderExamined(demo, broken, examined));
+  checkFound(broken, examined);
+  return examined;
+}
+
+function renderExamined(
+  { context, ports }: Demo,
+  broken: BrokenClient,
+  { verdict }: Examined,
+): string[] {
+  const caller = workloadOf(callerOf(broken.callee));
+  const command = commandToRepeat(CLI_SCRIPT, process.execPath, process.cwd());
+  const again = `${command} doctor propagation --entry ${shopEntry(ports).href}${controlOption(ports)}`;
+  const words = { requests: "probes", again, hasColor: context.stdoutTerminal.hasColor };
+  return [
+    "",
+    `${caller} replaced by one with --break ${formatBreak(broken)}; the doctor says:`,
+    "",
+    ...renderVerdict(verdict, words),
+  ];
+}
+
+function controlOption(ports: DemoPorts): string {
+  return controlUrl(ports) === DEFAULT_CONTROL ? "" : ` --control ${controlUrl(ports)}`;
 }
 
 /** Prints the proof, or throws it as a failure. */
@@ -103,8 +150,6 @@ function show(demo: Demo, evidence: DemoEvidence, readyMs: number): void {
     ]);
   }
   if (flaws.length > 0) throw new CliError("proof-failed", flaws.join("; "));
-  if (options.json) printJson(context, { proved: true, ports, readyMs, ...evidence });
-  else if (!options.once) printLines(context, nextSteps(ports));
 }
 
 function nextSteps(ports: DemoPorts): string[] {

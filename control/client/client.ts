@@ -15,6 +15,12 @@ import type { ProbeBodyDocument, ProbeDocument } from "../schema/probe.ts";
 import type { ProblemDocument } from "../schema/problem.ts";
 import type { ProxyDocument, WorkloadDocument } from "../schema/proxy.ts";
 import type { RouteGroupBodyDocument, RouteGroupDocument } from "../schema/route-group.ts";
+import type {
+  RunBodyDocument,
+  RunDocument,
+  VerdictBodyDocument,
+  VerdictDocument,
+} from "../schema/run.ts";
 import type { SandboxBodyDocument, SandboxDocument } from "../schema/sandbox.ts";
 
 /** How control is reached. */
@@ -202,6 +208,21 @@ export class ControlClient {
   /** The hops of one request, by its root (`forklane-trace`) or its trace id. */
   getTrace(id: string): Promise<TraceDocument> {
     return this.#json({ method: "GET", path: `/v1/traces/${encodeURIComponent(id)}` });
+  }
+
+  /** Announces a run; proxies observe from then on. */
+  createRun(body: RunBodyDocument): Promise<RunDocument> {
+    return this.#json({ method: "POST", path: "/v1/runs", body });
+  }
+
+  /** Ends a run, and answers what control makes of its own records. */
+  judgeRun(id: string, body: VerdictBodyDocument = {}): Promise<VerdictDocument> {
+    return this.#json({ method: "POST", path: `/v1/runs/${encodeURIComponent(id)}/verdict`, body });
+  }
+
+  /** Gets a run, and its verdict once it was judged. */
+  getRun(id: string): Promise<RunDocument> {
+    return this.#json({ method: "GET", path: `/v1/runs/${encodeURIComponent(id)}` });
   }
 
   /** Tells whether control is up and has its state. */

@@ -91,6 +91,11 @@ export class Evidence {
     return roots.sort((a, b) => this.#firstTimeMs(a) - this.#firstTimeMs(b));
   }
 
+  /** The records of those requests that came last, each request's together; at most `rootsMax`. */
+  newestRoots(rootsMax: number): (readonly HopRecord[])[] {
+    return [...this.#roots.values()].slice(-rootsMax).map(({ records }) => [...records.values()]);
+  }
+
   #addRecord(record: HopRecord): void {
     const root = this.#roots.get(record.root) ?? this.#newRoot(record.root);
     const id = `${record.proxy} ${record.hop} ${record.mode}`;

@@ -81,6 +81,14 @@ test("the caller's outbound proxy and the callee's are one hop, and the callee d
   expect(hops[1]).toMatchObject({ proxy: "cart-1", outcome: "fork" });
 });
 
+test("a caller's outbound proxy next to a fork of its own decides before the callee's fork", () => {
+  const outbound = { ...atBaseline, mode: "outbound", proxy: "web-out", sandbox: "web" } as const;
+  const healed = { ...outbound, healed: "affinity" } as const;
+  const { hops, codes } = build(entry, atFork, healed);
+  expect(codes).toEqual([]);
+  expect(hops[1]).toMatchObject({ proxy: "web-out", confirmed: true, healed: "affinity" });
+});
+
 test("parallel calls to the same workload stay apart, each with what it caused", () => {
   const right = recordOf({ hop: RIGHT, parent: ENTRY, timeMs: 2_000, outcome: "baseline" });
   const below = recordOf({ hop: BELOW, parent: RIGHT, workload: "shop/pricing", timeMs: 1_500 });

@@ -58,16 +58,17 @@ function mergeHop(
   for (const workload of workloads) {
     const own = records.filter((record) => record.workload === workload);
     const decider = own.toSorted((a, b) => rankOf(a) - rankOf(b))[0];
-    if (decider !== undefined) hops.push(hopOf(decider, forkRecordOf(own, decider), sandboxOf));
+    if (decider !== undefined) hops.push(hopOf(decider, own, sandboxOf));
   }
   if (workloads.size === 1) return { hops, ambiguous: null };
   const detail = `${[...workloads].join(" and ")} both recorded hop ${records[0]?.hop ?? ""}`;
   return { hops, ambiguous: { code: "hop-ambiguous", detail } };
 }
 
+/** The callee's own proxy decides last. A caller's may stand next to a fork, which is another's. */
 function rankOf(record: HopRecord): number {
-  if (record.sandbox !== null) return 2;
-  return record.mode === "outbound" ? 1 : 0;
+  if (record.mode === "outbound") return 1;
+  return record.sandbox === null ? 0 : 2;
 }
 
 function forkRecordOf(records: readonly HopRecord[], decider: HopRecord): HopRecord | null {
@@ -79,7 +80,8 @@ function isAtFork(record: HopRecord): boolean {
   return record.sandbox !== null && record.mode !== "outbound";
 }
 
-function hopOf(decider: HopRecord, atFork: HopRecord | null, sandboxOf: SandboxOf): LooseHop {
+function hopOf(decider: HopRecord, own: readonly HopRecord[], sandboxOf: SandboxOf): LooseHop {
+  const atFork = forkRecordOf(own, decider);
   const isFork = decider.outcome === "fork";
   const sandbox = atFork?.sandbox ?? sandboxOf(decider.workload, decider.key);
   return {
@@ -88,6 +90,7 @@ function hopOf(decider: HopRecord, atFork: HopRecord | null, sandboxOf: SandboxO
     workload: decider.workload,
     key: decider.key,
     tag: decider.tag,
+    healed: own.find((record) => record.healed)?.healed ?? null,
     outcome: decider.outcome,
     reason: decider.reason,
     sandbox: isFork || decider.reason === "fork-down" ? sandbox : null,

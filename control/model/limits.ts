@@ -97,6 +97,17 @@ export const CONTROL_LIMITS = {
   probeMsMax: 60_000,
   probeMs: 10_000,
   probesAtOnceMax: 32,
+  /** Runs that are open at a time, and that are remembered, those that are over included. */
+  runsOpenMax: 8,
+  runsKeptMax: 16,
+  /** How long a run is open, in milliseconds, at most and where the caller names nothing. */
+  runMsMax: 5 * 60_000,
+  runMs: 30_000,
+  /** Observations (about 500 bytes each) and tagged requests held of one run. */
+  runObservationsMax: 5_000,
+  runRootsMax: 1_000,
+  /** Earlier requests from which a judge learns who calls whom. */
+  learnRootsMax: 2_000,
   /** Workloads that a probe or an explain names, and header bytes that explain takes. */
   expectationsMax: 64,
   headerCharsMax: 16 * 1024,

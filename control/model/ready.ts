@@ -9,6 +9,8 @@ import type { ControlLimits } from "./limits.ts";
 /** A proxy as far as readiness goes. */
 export interface ProxyView {
   readonly instance: string;
+  /** Workloads that it stands next to; it may be asked of others, to which it routes calls. */
+  readonly workloads: readonly string[];
   readonly mode: "inbound" | "outbound" | "edge";
   /** The sandbox whose fork it stands next to; null next to a baseline. */
   readonly sandbox: string | null;
@@ -109,12 +111,13 @@ function membershipProblem(question: ReadyQuestion): Condition | null {
 
 /** An outbound proxy is only a shortcut: the workload's own proxy decides last. */
 function isCovered(workload: string, proxies: ProxyViews): boolean {
-  for (const proxy of proxies.of(workload)) if (isAtBaseline(proxy)) return true;
+  for (const proxy of proxies.of(workload)) if (isAtBaseline(proxy, workload)) return true;
   return false;
 }
 
-function isAtBaseline(proxy: ProxyView): boolean {
-  return proxy.counts && proxy.sandbox === null && proxy.mode !== "outbound";
+function isAtBaseline(proxy: ProxyView, workload: string): boolean {
+  const isThere = proxy.mode !== "outbound" && proxy.workloads.includes(workload);
+  return proxy.counts && proxy.sandbox === null && isThere;
 }
 
 function behindOnRoutes(
@@ -166,7 +169,7 @@ function availability(
   }
   let refusal: string | null = null;
   for (const proxy of proxies.of(workload)) {
-    if (!isAtBaseline(proxy)) continue;
+    if (!isAtBaseline(proxy, workload)) continue;
     for (const endpoint of endpoints) {
       const check = Object.hasOwn(proxy.endpoints, endpoint)
         ? proxy.endpoints[endpoint]

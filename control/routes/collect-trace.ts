@@ -51,7 +51,8 @@ function sandboxLookup(context: ControlContext): SandboxOf {
   return (workload, key) => context.live.tables.routesOf(workload).get(key)?.route.sandbox ?? null;
 }
 
-function silentProxies(context: ControlContext, flushed: FlushOutcome): Incomplete[] {
+/** Proxies that did not answer a flush, the first of them by name. */
+export function silentProxies(context: ControlContext, flushed: FlushOutcome): Incomplete[] {
   return flushed.silent.slice(0, context.limits.namedProxiesMax).map((instance) => ({
     code: "proxy-silent",
     detail: `proxy ${instance} did not answer when asked for its records`,
@@ -59,7 +60,7 @@ function silentProxies(context: ControlContext, flushed: FlushOutcome): Incomple
 }
 
 /** Proxies whose lease ended since the request began, without a clean stop. */
-function lostProxies(context: ControlContext, beganMs: number): Incomplete[] {
+export function lostProxies(context: ControlContext, beganMs: number): Incomplete[] {
   const lost: Incomplete[] = [];
   for (const proxy of context.proxies.all()) {
     if (proxy.counts || proxy.heardAtMs < beganMs) continue;

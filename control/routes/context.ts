@@ -10,8 +10,10 @@ import type {
 } from "fastify";
 import type { Clock } from "../../core/clock.ts";
 import type { Evidence } from "../evidence/evidence.ts";
+import type { Runs } from "../evidence/runs.ts";
 import type { ControlLimits } from "../model/limits.ts";
 import type { EndpointRules } from "../model/validate.ts";
+import type { VerdictDocument } from "../schema/run.ts";
 import type { Store } from "../store/store.ts";
 import type { Feed } from "../watch/feed.ts";
 import type { Flushes } from "../watch/flush.ts";
@@ -30,6 +32,7 @@ export interface ControlContext {
   readonly flushes: Flushes;
   readonly feed: Feed;
   readonly evidence: Evidence;
+  readonly runs: Runs<VerdictDocument>;
   readonly limits: ControlLimits;
   readonly rules: EndpointRules;
   readonly clock: Clock;

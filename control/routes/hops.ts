@@ -1,14 +1,17 @@
+import type { Static, TSchema } from "typebox";
 import type { HopBatch, HopRecord } from "../../core/hop-record.ts";
+import type { Observation } from "../../core/observation.ts";
 import { ControlError } from "../error.ts";
 import { HopBatchSchema, HopRecordSchema } from "../schema/hop.ts";
+import { ObservationSchema } from "../schema/run.ts";
 import type { ControlApp, ControlContext } from "./context.ts";
 import { NO_CONTENT } from "./responses.ts";
 import { checkShape } from "./shape.ts";
 
 /**
- * `POST /v1/hops`: what proxies recorded, in batches of NDJSON.
+ * `POST /v1/hops`: what proxies recorded and observed, in batches of NDJSON.
  *
- * Before: server.ts. After: evidence/evidence.ts, watch/flush.ts.
+ * Before: server.ts. After: evidence/evidence.ts, evidence/runs.ts, watch/flush.ts.
  * Invariant: a batch is taken whole or refused whole.
  */
 export async function addHopRoute(app: ControlApp, context: ControlContext): Promise<void> {
@@ -24,7 +27,8 @@ export async function addHopRoute(app: ControlApp, context: ControlContext): Pro
       "/v1/hops",
       {
         schema: {
-          summary: "Report hop records: HopBatch, then a HopRecord a line (core/hop-record.ts)",
+          summary:
+            "Report hop records: HopBatch, then a HopRecord or an Observation a line (core/hop-record.ts, core/observation.ts)",
           consumes: ["application/x-ndjson"],
           response: NO_CONTENT,
         },
@@ -41,16 +45,26 @@ export async function addHopRoute(app: ControlApp, context: ControlContext): Pro
 function take(context: ControlContext, text: string): void {
   const lines = text.split("\n").filter((line) => line.trim() !== "");
   const { batch }: HopBatch = checkShape(HopBatchSchema, parseLine(lines, 0), "record-invalid");
-  const records = lines.slice(1).map((_, index) => readRecord(lines, index + 1));
+  const records: HopRecord[] = [];
+  const observations: Observation[] = [];
+  for (let index = 1; index < lines.length; index++) {
+    const value = parseLine(lines, index);
+    if (isObservation(value)) observations.push(readLine(ObservationSchema, value, index));
+    else records.push(readLine(HopRecordSchema, value, index));
+  }
   context.evidence.add(batch, records);
+  context.runs.add(batch, records, observations);
   for (const record of records) tellExchange(context, record);
   if (batch.flush !== null) context.flushes.answered(batch.flush, batch.proxy);
 }
 
-function readRecord(lines: readonly string[], index: number): HopRecord {
-  const value = parseLine(lines, index);
+function isObservation(value: unknown): boolean {
+  return (value as { kind?: unknown } | null)?.kind === "observation";
+}
+
+function readLine<T extends TSchema>(schema: T, value: unknown, index: number): Static<T> {
   try {
-    return checkShape(HopRecordSchema, value, "record-invalid");
+    return checkShape(schema, value, "record-invalid");
   } catch (error) {
     if (!(error instanceof ControlError)) throw error;
     const detail = `line ${index + 1}: ${error.message}`;

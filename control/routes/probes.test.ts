@@ -158,8 +158,13 @@ test("a redirect is not followed: only registered proxies are called", async () 
   expect(requests).toHaveLength(1);
 });
 
-test("an entry that is not registered, or left, or is a fork's proxy, is unknown", async () => {
+test("an entry that is not registered, or left, or is a fork's proxy or a caller's, is unknown", async () => {
   const control = await startProbing();
+  const calling = statusOf({ workloads: ["shop/web"], callees: ["shop/cart"] });
+  await call(control, "POST", "/v1/proxies/web-1/status", calling);
+  const outbound = statusOf({ workloads: [], callees: ["shop/cart"], mode: "outbound" });
+  await call(control, "POST", "/v1/proxies/out-1/status", outbound);
+  expect((await probe(control, { entry: "out-1" })).body.code).toBe("entry-unknown");
   expect((await probe(control)).body).toMatchObject({ status: 404, code: "entry-unknown" });
   const atFork = statusOf({ sandbox: "jane-42" });
   await call(control, "POST", "/v1/proxies/fork-1/status", atFork);

@@ -82,12 +82,15 @@ function readKey(key: string): Tag {
 /** By workload, the baseline's own proxy before an edge; else by instance; `edge`: any edge. */
 function findEntry(context: ControlContext, entry: string): KnownProxy {
   const isUsable = (proxy: KnownProxy) => proxy.present && proxy.sandbox === null;
-  const byWorkload = [...context.proxies.of(entry)].filter(isUsable);
+  // Others only route calls to it.
+  const byWorkload = [...context.proxies.of(entry)].filter(
+    (proxy) => isUsable(proxy) && proxy.workloads.includes(entry),
+  );
   const byInstance = context.proxies.get(entry);
   const found =
     byWorkload.find((proxy) => proxy.mode === "inbound") ??
     byWorkload.find((proxy) => proxy.mode === "edge") ??
-    (byInstance?.present === true ? byInstance : undefined) ??
+    (byInstance?.present === true && byInstance.mode !== "outbound" ? byInstance : undefined) ??
     (entry === "edge" ? anyEdge(context, isUsable) : undefined);
   if (found !== undefined) return found;
   throw new ControlError("entry-unknown", `no proxy that is present stands at ${entry}`);

@@ -24,6 +24,19 @@ test("a proxy that reports is listed with what it said, and as a workload", asyn
   ]);
 });
 
+test("a proxy that routes calls to a workload is not taken for one that stands at it", async () => {
+  const control = await startControl();
+  const calling = statusOf({ workloads: ["shop/web"], callees: ["shop/cart"] });
+  await call(control, "POST", "/v1/proxies/web-1/status", calling);
+  expect((await call(control, "GET", "/v1/proxies")).body.items).toMatchObject([
+    { instance: "web-1", workloads: ["shop/web"], callees: ["shop/cart"] },
+  ]);
+  expect((await call(control, "GET", "/v1/workloads")).body.items).toMatchObject([
+    { name: "shop/cart", proxies: [], listen: [] },
+    { name: "shop/web", proxies: ["web-1"] },
+  ]);
+});
+
 test("proxies and workloads come in pages", async () => {
   const control = await startControl();
   for (const name of ["b", "a", "c"]) {
@@ -61,6 +74,8 @@ test("a status that is wrong or past a limit is refused, and the property named"
   for (const [property, within, beyond] of [
     ["workloads", numbered(64).map((i) => `s/${i}`), numbered(65).map((i) => `s/${i}`)],
     ["workloads", [], ["cart"]],
+    ["callees", numbered(64).map((i) => `s/${i}`), numbered(65).map((i) => `s/${i}`)],
+    ["callees", [], ["cart"]],
     ["applied", numbered(256).map(() => null), numbered(257).map(() => null)],
     ["leaseMs", 60_000, 60_001],
     ["leaseMs", 1_000, 999],

@@ -48,21 +48,22 @@ export function addProxyRoutes(app: ControlApp, context: ControlContext): void {
       },
     },
     async (request, reply) => {
-      checkWorkloads(request.body.workloads);
+      checkWorkloads("workloads", request.body.workloads);
+      checkWorkloads("callees", request.body.callees ?? []);
       report(context, request.params.instance, request.body, request.ip);
       reply.code(204);
     },
   );
 }
 
-function checkWorkloads(workloads: readonly string[]): void {
+function checkWorkloads(property: string, workloads: readonly string[]): void {
   const errors: BodyError[] = workloads.flatMap((name, index) =>
     isWorkloadName(name)
       ? []
-      : [{ path: `/workloads/${index}`, message: `"${name}" is no namespace/name` }],
+      : [{ path: `/${property}/${index}`, message: `"${name}" is no namespace/name` }],
   );
   if (errors.length === 0) return;
-  throw new ControlError("body-invalid", `/workloads: a name is wrong`, { errors });
+  throw new ControlError("body-invalid", `/${property}: a name is wrong`, { errors });
 }
 
 function report(
@@ -92,6 +93,7 @@ function proxyDocument(context: ControlContext, instance: string): ProxyDocument
   return {
     instance,
     workloads: [...status.workloads],
+    callees: [...(status.callees ?? [])],
     mode: status.mode,
     sandbox: status.sandbox,
     listen: status.listen,

@@ -37,7 +37,7 @@ export function addWatchRoute(app: ControlApp, context: ControlContext): void {
     {
       exposeHeadRoute: false,
       schema: {
-        summary: "Watch routing tables: snapshot, routes, keys, flush, heartbeat",
+        summary: "Watch routing tables: snapshot, routes, keys, runs, flush, heartbeat",
         querystring: WatchQuerySchema,
         response: streamOf("events of core/watch-events.ts; the id is the revision"),
       },

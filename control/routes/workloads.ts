@@ -28,7 +28,9 @@ export function addWorkloadRoutes(app: ControlApp, context: ControlContext): voi
 }
 
 function workloadDocument(context: ControlContext, name: string): WorkloadDocument {
-  const present = [...context.proxies.of(name)].filter((proxy) => proxy.present);
+  const present = [...context.proxies.of(name)].filter(
+    (proxy) => proxy.present && proxy.workloads.includes(name),
+  );
   const baseline = present.filter((proxy) => proxy.sandbox === null && proxy.mode !== "outbound");
   const routes = context.live.tables.routesOf(name);
   const forks = [...routes].slice(0, FORKS_SHOWN).map(([key, { route }]) => ({

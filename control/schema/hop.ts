@@ -6,6 +6,7 @@ const orNull = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =
   Type.Union([schema, Type.Null()]);
 const outcome = Type.Enum(["fork", "baseline", "refused"]);
 const mode = Type.Enum(["inbound", "outbound", "edge"]);
+const healed = Type.Enum(["sandbox", "affinity"]);
 const protocol = Type.Enum(["http/1.1", "h2"]);
 
 /** `core/hop-record.ts`, one line of a batch. Unknown properties pass: a newer proxy may say more. */
@@ -20,6 +21,7 @@ export const HopRecordSchema = Type.Object({
   proxy: Type.String({ maxLength: 128 }),
   mode,
   sandbox: orNull(Type.String({ maxLength: 63 })),
+  healed: Type.Optional(orNull(healed)),
   tag: Type.String({ maxLength: 200 }),
   key: Type.String({ maxLength: 200 }),
   outcome,
@@ -46,6 +48,7 @@ export const HopBatchSchema = Type.Object({
     dropped: Type.Record(Type.String({ maxLength: 200 }), Type.Integer({ minimum: 0 }), {
       maxProperties: 10_000,
     }),
+    observationsDropped: Type.Optional(Type.Integer({ minimum: 0 })),
   }),
 });
 
@@ -57,6 +60,7 @@ export const HopSchema = Type.Object(
     workload: Type.String(),
     key: Type.String(),
     tag: Type.String(),
+    healed: orNull(healed),
     outcome,
     reason: Type.String(),
     sandbox: orNull(

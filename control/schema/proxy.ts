@@ -21,6 +21,9 @@ const EndpointCheckSchema = Type.Object({
 export const ProxyStatusSchema = Type.Object(
   {
     workloads: Type.Array(Type.String({ maxLength: 127 }), { maxItems: L.statusWorkloadsMax }),
+    callees: Type.Optional(
+      Type.Array(Type.String({ maxLength: 127 }), { maxItems: L.statusWorkloadsMax }),
+    ),
     mode,
     sandbox: Type.Union([Type.String({ maxLength: 63 }), Type.Null()]),
     listen: Type.String({ maxLength: 300 }),
@@ -53,6 +56,9 @@ export const ProxySchema = Type.Object(
   {
     instance: Type.String(),
     workloads: Type.Array(Type.String()),
+    callees: Type.Array(Type.String(), {
+      description: "workloads to which it routes calls of the service next to it",
+    }),
     mode,
     sandbox: Type.Union([Type.String(), Type.Null()]),
     listen: Type.String(),

@@ -69,7 +69,7 @@ export class Proxies implements ProxyViews {
     const entry = known ?? new Entry(instance, this.#streams, this.#clock);
     entry.update(status, from, this.#epoch, this.#limits.leaseGraceMs);
     this.#byInstance.set(instance, entry);
-    for (const workload of status.workloads) this.#indexOf(workload).add(entry);
+    for (const workload of concernedBy(status)) this.#indexOf(workload).add(entry);
     return ok(known === undefined ? "joined" : "updated");
   }
 
@@ -147,7 +147,7 @@ export class Proxies implements ProxyViews {
   }
 
   #unindex(entry: Entry): void {
-    for (const workload of entry.status.workloads) {
+    for (const workload of concernedBy(entry.status)) {
       const entries = this.#byWorkload.get(workload);
       entries?.delete(entry);
       if (entries?.size === 0) this.#byWorkload.delete(workload);
@@ -159,6 +159,11 @@ export class Proxies implements ProxyViews {
     this.#byWorkload.set(workload, entries);
     return entries;
   }
+}
+
+/** Workloads that a proxy stands next to, and those to which it routes calls. */
+function concernedBy({ workloads, callees = [] }: ProxyStatus): readonly string[] {
+  return [...workloads, ...callees];
 }
 
 const NO_STATUS: ProxyStatus = {
@@ -204,6 +209,10 @@ class Entry implements KnownProxy {
     this.heardAtMs = this.#clock.nowMs();
     this.#graceMs = graceMs;
     this.#stood = true;
+  }
+
+  get workloads(): readonly string[] {
+    return this.status.workloads;
   }
 
   get mode(): ProxyStatus["mode"] {

@@ -1,5 +1,6 @@
 import { expect, test, vi } from "vitest";
 import { SseReader } from "../../core/sse.ts";
+import type { RunsEvent } from "../../core/watch-events.ts";
 import { FakeClock, limitsWith } from "../control.fake.ts";
 import type { ControlLimits } from "../model/limits.ts";
 import { MemoryStore } from "../store/memory/store.ts";
@@ -328,4 +329,19 @@ test("there are no more watchers than are allowed, and one that ends makes room"
   watch(setup);
   setup.watchers.close();
   expect(setup.watchers.count).toBe(0);
+});
+
+test("who comes while a run is open hears of it after the table, others when it changes", async () => {
+  const { live } = await setUp();
+  let runs: RunsEvent["runs"] = [{ id: "r1", kind: "propagation", forMs: 500 }];
+  const watchers = new Watchers(live, limitsWith({}), () => runs);
+  const sink = new RecordingSink();
+  watchers.open({ workloads: ["shop/cart"], namespace: null, lastRevision: null }, sink);
+  expect(sink.take().map(({ event }) => event)).toEqual(["snapshot", "runs"]);
+  runs = [];
+  watchers.announceRuns();
+  expect(sink.take()).toMatchObject([{ event: "runs", content: { runs: [] } }]);
+  const late = new RecordingSink();
+  watchers.open({ workloads: ["shop/cart"], namespace: null, lastRevision: null }, late);
+  expect(late.take().map(({ event }) => event)).toEqual(["snapshot"]);
 });

@@ -10,6 +10,7 @@
 import { err, ok, type Result } from "../../core/result.ts";
 import { compareRevisions } from "../../core/revision.ts";
 import { encodeSse } from "../../core/sse.ts";
+import type { RunsEvent } from "../../core/watch-events.ts";
 import type { ControlLimits } from "../model/limits.ts";
 import { type HistoryEntry, isEmpty, mergeKeyChanges } from "./history.ts";
 import type { LiveTables } from "./live-tables.ts";
@@ -46,6 +47,7 @@ interface Watcher {
 export class Watchers {
   readonly #live: LiveTables;
   readonly #limits: ControlLimits;
+  readonly #announcedRuns: () => RunsEvent["runs"];
   readonly #all = new Set<Watcher>();
   /** By `namespace/name`, and by `namespace` for those who watch a whole one. */
   readonly #byInterest = new Map<string, Set<Watcher>>();
@@ -55,9 +57,15 @@ export class Watchers {
   #encoded = new Map<string, Buffer>();
   #knownTail: { readonly version: number; readonly bytes: Buffer } | null = null;
 
-  constructor(live: LiveTables, limits: ControlLimits) {
+  /** `announcedRuns`: those that a new watcher has to hear of. */
+  constructor(
+    live: LiveTables,
+    limits: ControlLimits,
+    announcedRuns: () => RunsEvent["runs"] = () => [],
+  ) {
     this.#live = live;
     this.#limits = limits;
+    this.#announcedRuns = announcedRuns;
   }
 
   get count(): number {
@@ -79,6 +87,7 @@ export class Watchers {
     for (const interest of interestsOf(watcher)) this.#interested(interest).add(watcher);
     if (missed === null) this.#sendSnapshot(watcher);
     else this.#sendMissed(watcher, missed.entries);
+    this.#sendRuns(watcher);
     this.#encoded = new Map();
     return ok(() => this.#remove(watcher));
   }
@@ -94,6 +103,11 @@ export class Watchers {
   heartbeat(): void {
     if (!this.#hasPendingKeys) this.#catchUp();
     this.#broadcast("heartbeat", { revision: this.#live.revision });
+  }
+
+  /** Tells everybody which runs are open now, none included. */
+  announceRuns(): void {
+    this.#broadcast("runs", { runs: this.#announcedRuns() });
   }
 
   /** Asks everybody for their hop records. */
@@ -175,6 +189,12 @@ export class Watchers {
     watcher.version = version;
     this.#send(watcher, events);
     return events.length > 0;
+  }
+
+  #sendRuns(watcher: Watcher): void {
+    const runs = this.#announcedRuns();
+    if (runs.length === 0) return;
+    this.#send(watcher, [Buffer.from(encodeSse("runs", JSON.stringify({ runs })))]);
   }
 
   #sendSnapshot(watcher: Watcher): void {

@@ -1,9 +1,10 @@
 import { once } from "node:events";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, BoundSocket } from "node:net";
 import { isIP } from "node:net";
 import type { Address } from "../../core/address.ts";
 import type { ProxyConfig } from "../config.ts";
+import type { Calls } from "../routing/callees.ts";
 import type { WorkloadTable } from "../routing/table.ts";
 import { explain } from "./explain.ts";
 
@@ -32,8 +33,12 @@ export interface AdminOptions {
   readonly config: ProxyConfig;
   /** Where to listen. */
   readonly listen: Address;
+  /** A socket that is bound there already, and is admin's from now on; absent: bind one. */
+  readonly socket?: BoundSocket | { readonly fd: number };
   /** The table in use. */
   table(): WorkloadTable;
+  /** What is known of calls; null where none are taken. */
+  calls?(): Calls | null;
   /** Null when traffic may come; else why not. */
   notReady(): string | null;
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
@@ -60,7 +65,7 @@ export class Admin {
   /** Binds, and says where; rejects with Node's error if it cannot. */
   async start(): Promise<Address> {
     const { host, port } = this.#options.listen;
-    this.#server.listen({ host, port });
+    this.#server.listen(this.#options.socket ?? { host, port });
     await once(this.#server, "listening");
     return { host, port: (this.#server.address() as AddressInfo).port };
   }
@@ -123,7 +128,9 @@ export class Admin {
     }
     const body = await readBody(request);
     if (body === null) return sendProblem(response, 413, `at most ${BODY_BYTES_MAX} bytes`);
-    const explained = explain(body, this.#options.table(), this.#options.config);
+    const { config } = this.#options;
+    const calls = this.#options.calls?.() ?? null;
+    const explained = explain(body, this.#options.table(), config, calls);
     if (explained.ok) sendJson(response, 200, explained.value);
     else sendProblem(response, 400, explained.error);
   }
@@ -160,7 +167,16 @@ async function readBody(request: IncomingMessage): Promise<string | null> {
 
 /** The configuration as it holds. The token is in a file, of which only the name is shown. */
 function showConfig(config: ProxyConfig): Record<string, unknown> {
-  return { ...config, trustTagsFrom: config.trustTagsFrom.text };
+  const { outbound, trustTagsFrom } = config;
+  return {
+    ...config,
+    trustTagsFrom: trustTagsFrom.text,
+    outbound: outbound && {
+      ...outbound,
+      callees: Object.fromEntries(outbound.callees),
+      clusterNetworks: outbound.clusterNetworks.text,
+    },
+  };
 }
 
 function send(response: ServerResponse, status: number, type: string, text: string): void {

@@ -1,9 +1,10 @@
 import { err, ok, type Result } from "../../core/result.ts";
 import type { ProxyConfig } from "../config.ts";
+import type { Calls } from "../routing/callees.ts";
 import { decide, decideAtFork } from "../routing/decide.ts";
 import type { Decision } from "../routing/decision.ts";
 import type { WorkloadTable } from "../routing/table.ts";
-import { type CarrierFields, readTag } from "../routing/tag.ts";
+import { type CarrierFields, readTag, type Tag } from "../routing/tag.ts";
 
 /**
  * Says where a request with these headers would go, and why, by the proxy's own decision.
@@ -30,19 +31,48 @@ export interface Explanation {
   readonly revision: string;
 }
 
-/** Answers `{"headers": {"baggage": "sandbox=jane-42"}}`; the error says what is wrong with it. */
+/**
+ * Answers `{"headers": {"baggage": "sandbox=jane-42"}}`, for a call of the service with
+ * `"callee": "cart.shop:8080"` beside them; the error says what is wrong with it.
+ */
 export function explain(
   body: string,
   table: WorkloadTable,
-  config: Pick<ProxyConfig, "workload" | "carriers" | "sandbox">,
+  config: Pick<ProxyConfig, "mode" | "carriers" | "sandbox">,
+  calls: Calls | null = null,
 ): Result<Explanation, string> {
-  const fields = parseHeaders(body);
+  const question = parseJson(body) as Question | null;
+  const fields = parseHeaders(question);
   if (!fields.ok) return fields;
   const tag = readTag(config.carriers, fields.value);
+  if (question?.callee !== undefined || config.mode === "outbound") {
+    return explainCall(question?.callee, tag, calls);
+  }
   const decision =
     config.sandbox === null ? decide(table, tag) : decideAtFork(table, tag, config.sandbox);
-  return ok({
-    workload: config.workload,
+  return ok(explanationOf(table, tag, decision));
+}
+
+interface Question {
+  readonly headers?: unknown;
+  /** The host that a call names. */
+  readonly callee?: unknown;
+}
+
+function explainCall(callee: unknown, tag: Tag, calls: Calls | null): Result<Explanation, string> {
+  if (calls === null) return err("this proxy takes no calls of its service; leave callee out");
+  if (typeof callee !== "string")
+    return err('say whom the call is for: "callee": "cart.shop:8080"');
+  const table = calls.callees.byHost(callee);
+  if (table === null)
+    return err(`${JSON.stringify(callee.slice(0, 80))} names no workload of the table`);
+  const given = tag.kind === "none" ? (calls.sandboxTag ?? tag) : tag;
+  return ok(explanationOf(table, given, decide(table, given)));
+}
+
+function explanationOf(table: WorkloadTable, tag: Tag, decision: Decision): Explanation {
+  return {
+    workload: table.workload,
     tag: tag.text,
     decision: decision.outcome,
     reason: decision.reason,
@@ -52,11 +82,11 @@ export function explain(
     endpoints: decision.route?.endpoints ?? [],
     collision: decision.collision,
     revision: table.revision,
-  });
+  };
 }
 
-function parseHeaders(body: string): Result<CarrierFields, string> {
-  const headers = (parseJson(body) as { headers?: unknown } | null)?.headers;
+function parseHeaders(question: Question | null): Result<CarrierFields, string> {
+  const headers = question?.headers;
   const shape = 'the body is {"headers": {"name": "value", ...}}';
   if (typeof headers !== "object" || headers === null || Array.isArray(headers)) return err(shape);
   const pairs: [string, string][] = [];

@@ -3,25 +3,26 @@ import type { Ticking } from "../../core/ticker.ts";
 import type { ExchangeContext } from "../exchange/context.ts";
 import { Exchange } from "../exchange/exchange.ts";
 import type { FaultCode } from "../fault.ts";
-import { BodyDecoder, type BodyReceiver } from "../http1/decode-body.ts";
+import type { BodyReceiver } from "../http1/decode-body.ts";
 import { encodeResponseHead } from "../http1/encode-head.ts";
 import { frameRequest } from "../http1/framing.ts";
-import { Http1RequestHead } from "../http1/head.ts";
-import { type HeadReader, requestHeadReader } from "../http1/head-reader.ts";
+import type { Http1RequestHead } from "../http1/head.ts";
 import { MessageWriter } from "../http1/message-writer.ts";
 import { COMPLETE, INCOMPLETE } from "../http1/parse-head.ts";
 import { connectionOptions } from "../message/connection-options.ts";
 import { MadeFields, type Trailers } from "../message/field-list.ts";
 import { BODY_UNSIZED, type RequestHead, type ResponseHead } from "../message/head.ts";
-import { HeadEdit } from "../message/head-edit.ts";
+import type { HeadEdit } from "../message/head-edit.ts";
 import { FIELD } from "../message/known-field.ts";
 import {
   type DownstreamStream,
   FLOW,
   type Flow,
+  type IntendedAddress,
   type TunnelEnd,
   type TunnelListener,
 } from "../message/stream.ts";
+import type { MessageParts, MessagePartsPool } from "./message-parts.ts";
 
 /**
  * One HTTP/1.1 connection from a caller: one exchange after another, pipelined ones in order.
@@ -39,13 +40,14 @@ export class Http1DownstreamConnection
   readonly #socket: Socket;
   readonly #writer: MessageWriter;
   readonly #onClosed: (connection: Http1DownstreamConnection) => void;
-  readonly #reader: HeadReader<Http1RequestHead>;
-  readonly #decoder: BodyDecoder;
-  readonly requestEdit: HeadEdit;
-  readonly responseEdit: HeadEdit;
+  readonly #partsPool: MessagePartsPool;
+  /** Null between two messages. */
+  #parts: MessageParts | null = null;
   readonly address: string;
+  readonly intendedAddress: IntendedAddress | null;
+  readonly baseline: string;
   readonly protocol = "http/1.1";
-  head: RequestHead;
+  head: RequestHead = UNREADABLE_HEAD;
   /**
    * `head`: waits for a request. `exchange`: one is in progress. `discard`: it is answered, its
    * body still comes. `closing`: the last answer is on its way. */
@@ -67,18 +69,17 @@ export class Http1DownstreamConnection
     socket: Socket,
     context: ExchangeContext,
     onClosed: (connection: Http1DownstreamConnection) => void,
+    intercepted: Intercepted | null,
+    partsPool: MessagePartsPool,
   ) {
     this.#socket = socket;
+    this.#partsPool = partsPool;
     this.#writer = new MessageWriter(socket);
     this.#context = context;
     this.#onClosed = onClosed;
     this.address = socket.remoteAddress ?? "";
-    const fieldsMax = context.limits.headFieldsMax;
-    this.#reader = requestHeadReader(new Http1RequestHead(fieldsMax), context.limits);
-    this.#decoder = new BodyDecoder(context.limits);
-    this.requestEdit = new HeadEdit(fieldsMax);
-    this.responseEdit = new HeadEdit(fieldsMax);
-    this.head = this.#reader.head;
+    this.intendedAddress = intercepted?.intendedAddress ?? null;
+    this.baseline = intercepted?.baseline ?? context.upstream;
     this.#deadlineAtMs = context.ticker.nowMs + context.limits.downstreamIdleMs;
     socket.on("data", (bytes: Buffer) => this.#onData(bytes));
     socket.on("end", () => this.#onEnd());
@@ -90,7 +91,32 @@ export class Http1DownstreamConnection
 
   /** Whether no exchange is in progress and no byte of one has arrived. */
   get isIdle(): boolean {
-    return this.#state === "head" && !this.#reader.isBegun && this.#unread === null;
+    return this.#state === "head" && !this.#isHeadBegun && this.#unread === null;
+  }
+
+  get requestEdit(): HeadEdit {
+    return this.#message.requestEdit;
+  }
+
+  get responseEdit(): HeadEdit {
+    return this.#message.responseEdit;
+  }
+
+  get #message(): MessageParts {
+    this.#parts ??= this.#partsPool.take();
+    return this.#parts;
+  }
+
+  get #isHeadBegun(): boolean {
+    return this.#parts?.reader.isBeyondEmptyLine === true;
+  }
+
+  /** Between two messages nothing is held of either. */
+  #letGoIfIdle(): void {
+    if (this.#parts === null || !this.isIdle || this.#parts.reader.isBegun) return;
+    this.head = UNREADABLE_HEAD;
+    this.#partsPool.giveBack(this.#parts);
+    this.#parts = null;
   }
 
   // --- what the socket says
@@ -107,6 +133,23 @@ export class Http1DownstreamConnection
     this.#read(bytes);
   }
 
+  /** In the middle of content that nobody keeps: it passes as it is read, without a copy. */
+  get takesLent(): boolean {
+    if (this.#state === "tunnel") return this.#tunnel !== null;
+    return this.#state === "exchange" && !this.#requestEnded && this.#exchange?.keepsBody === false;
+  }
+
+  /** Takes bytes that are not this connection's to keep (listener/accept-in-place.ts). */
+  onLent(bytes: Buffer): Flow {
+    if (this.#state === "tunnel") return this.#tunnel?.onBytes(bytes) ?? FLOW.FLUSHED;
+    this.#isReading = true;
+    const next = this.#readBody(bytes, 0);
+    this.#isReading = false;
+    const flow = this.#exchange?.onRequestBatch() ?? FLOW.FLUSHED;
+    if (next < bytes.length) this.#onData(Buffer.from(bytes.subarray(next)));
+    return flow;
+  }
+
   /**
    * What comes now belongs to the next exchange: the one in progress waits for its response, or
    * the caller takes none of the responses that it has (or they would pile up here).
@@ -121,6 +164,7 @@ export class Http1DownstreamConnection
     if (!this.#holdsTooMuch()) return;
     this.#isPaused = true;
     this.#socket.pause();
+    this.#expectProgress();
   }
 
   #holdsTooMuch(): boolean {
@@ -141,18 +185,22 @@ export class Http1DownstreamConnection
     }
     this.#isReading = false;
     this.#exchange?.onRequestBatch();
+    this.#letGoIfIdle();
   }
 
   #readHead(bytes: Buffer, start: number): number {
     const { limits, ticker } = this.#context;
-    const isFirstByte = !this.#reader.isBegun;
-    const outcome = this.#reader.read(bytes, start, bytes.length);
+    const { reader } = this.#message;
+    const wasBegun = reader.isBeyondEmptyLine;
+    const outcome = reader.read(bytes, start, bytes.length);
     if (outcome === INCOMPLETE) {
-      if (isFirstByte) this.#deadlineAtMs = ticker.nowMs + limits.headTimeoutMs;
+      if (!wasBegun && reader.isBeyondEmptyLine) {
+        this.#deadlineAtMs = ticker.nowMs + limits.headTimeoutMs;
+      }
       return bytes.length;
     }
-    const next = this.#reader.next;
-    const fault = outcome === COMPLETE ? frameRequest(this.#reader.head) : outcome;
+    const { next } = reader;
+    const fault = outcome === COMPLETE ? frameRequest(reader.head) : outcome;
     if (fault !== null) {
       this.#refuse(fault);
       return bytes.length;
@@ -162,11 +210,12 @@ export class Http1DownstreamConnection
   }
 
   #beginExchange(): void {
-    const head = this.#reader.head;
+    const { decoder, reader } = this.#message;
+    const { head } = reader;
     this.#startMessage(head);
-    this.#keepsAlive = wantsKeepAlive(head) && !this.#context.isDraining;
-    this.#decoder.begin(head);
-    this.#requestEnded = this.#decoder.isDone;
+    this.#keepsAlive = wantsKeepAlive(head);
+    decoder.begin(head);
+    this.#requestEnded = decoder.isDone;
     this.#expectProgress();
     const exchange = new Exchange(this.#context, this);
     this.#exchange = exchange;
@@ -195,7 +244,7 @@ export class Http1DownstreamConnection
 
   #readBody(bytes: Buffer, start: number): number {
     if (this.#state === "exchange") this.#expectProgress();
-    const next = this.#decoder.decode(bytes, start, bytes.length, this);
+    const next = this.#message.decoder.decode(bytes, start, bytes.length, this);
     if (typeof next === "number") return next;
     this.#keepsAlive = false;
     this.#requestEnded = true;
@@ -252,7 +301,7 @@ export class Http1DownstreamConnection
   tick(nowMs: number): void {
     if (this.#deadlineAtMs === 0 || nowMs < this.#deadlineAtMs) return;
     this.#deadlineAtMs = 0;
-    if (this.#state === "head" && this.#reader.isBegun) this.#refuse("head-timeout");
+    if (this.#state === "head" && this.#isHeadBegun) this.#refuse("head-timeout");
     else if (this.#state === "exchange") {
       this.#keepsAlive = false;
       this.#requestEnded = true;
@@ -278,17 +327,37 @@ export class Http1DownstreamConnection
 
   sendInterim(head: ResponseHead, edit: HeadEdit): void {
     // RFC 9110 section 15.2: a 1xx response is not sent to an HTTP/1.0 caller.
-    if (this.#reader.head.minorVersion === 0) return;
+    if (this.#minorVersion === 0) return;
     dropFraming(head, edit);
-    this.#writer.head(encodeResponseHead(head, edit), false);
+    encodeResponseHead(head, edit, this.#writer.head(false));
   }
 
   sendHead(head: ResponseHead, edit: HeadEdit): void {
     this.#frameResponse(head, edit);
-    if (this.#context.isDraining) this.#keepsAlive = false;
+    if (this.#mustClose()) this.#keepsAlive = false;
     if (!this.#keepsAlive) edit.add("connection", "close");
-    else if (this.#reader.head.minorVersion === 0) edit.add("connection", "keep-alive");
-    this.#writer.head(encodeResponseHead(head, edit), this.#sendsChunks);
+    else if (this.#minorVersion === 0) edit.add("connection", "keep-alive");
+    encodeResponseHead(head, edit, this.#writer.head(this.#sendsChunks));
+  }
+
+  #mustClose(): boolean {
+    const { isDraining, overload } = this.#context;
+    // Requests that were sent before their caller could be told are answered first.
+    return (isDraining && this.#unread === null) || overload !== "none" || this.#mayStopHere();
+  }
+
+  /**
+   * Answered before it sent its body, a caller that asked first (`Expect`) sends it or does not, and
+   * nothing tells its next request from that body (RFC 9110 section 10.1.1): so none may follow.
+   */
+  #mayStopHere(): boolean {
+    if (this.#requestEnded) return false;
+    return (this.#message.reader.head.present & (1 << FIELD.EXPECT)) !== 0;
+  }
+
+  /** Of the request in progress. */
+  get #minorVersion(): number {
+    return this.#message.reader.head.minorVersion;
   }
 
   /** RFC 9112 section 6: chunks where the length is unknown, or the end of the connection. */
@@ -301,7 +370,7 @@ export class Http1DownstreamConnection
       return;
     }
     if (head.bodyBytes !== BODY_UNSIZED) return;
-    if (this.#reader.head.minorVersion === 1) {
+    if (this.#minorVersion === 1) {
       this.#sendsChunks = true;
       if (!hasCoding) edit.add("transfer-encoding", "chunked");
       return;
@@ -348,7 +417,7 @@ export class Http1DownstreamConnection
     this.#state = "tunnel";
     this.#exchange = null;
     dropFraming(head, edit);
-    this.#writer.head(encodeResponseHead(head, edit), false);
+    encodeResponseHead(head, edit, this.#writer.head(false));
     this.flush();
     this.#deadlineAtMs = 0;
     return this;
@@ -409,6 +478,7 @@ export class Http1DownstreamConnection
     const unread = this.#unread;
     this.#unread = null;
     if (unread !== null) this.#read(unread);
+    else this.#letGoIfIdle();
   }
 
   #resumeSocket(): void {
@@ -444,28 +514,47 @@ export class Http1DownstreamConnection
     this.#exchange = null;
     this.#tunnel = null;
     this.#context.ticker.delete(this);
-    this.#socket.destroy();
+    // A reset where bytes are lost anyway: the kernel would keep its part for a caller that reads none.
+    if (this.#socket.writableLength > 0) this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
     this.#onClosed(this);
   }
 
-  /** The proxy is stopping: an idle connection is closed, another one after its exchange. */
-  drain(): void {
-    if (this.isIdle) this.#closeGently();
-    else this.#keepsAlive = false;
+  /** Closes the connection if nothing is in progress on it; tells whether it was so. */
+  closeIfIdle(): boolean {
+    if (!this.isIdle) return false;
+    this.#closeGently();
+    return true;
   }
 
-  /** The time to finish is over: what was not begun is answered, the rest is cut off. */
-  destroy(): void {
+  /**
+   * The time to finish is over: what was not begun is answered, the rest is cut off. Tells whether
+   * there was anything but the last wait of a connection that is closed already.
+   */
+  destroy(): boolean {
+    const isCutOff = this.#state !== "closing";
     if (this.#state === "exchange") this.#exchange?.onDownstreamFault("draining");
     this.#onClose();
+    return isCutOff;
   }
 
   /** Sets a deadline where it is the caller who has to move: to send its body, or to read. */
   #expectProgress(): void {
-    const isCallersTurn = this.#writer.isBlocked || !(this.#requestEnded || this.#isPaused);
+    const isCallersTurn =
+      this.#writer.isBlocked ||
+      // It is not read from, so that it has gone would never be seen.
+      this.#holdsTooMuch() ||
+      !(this.#requestEnded || this.#isPaused);
     const { limits, ticker } = this.#context;
     this.#deadlineAtMs = isCallersTurn ? ticker.nowMs + limits.bodyIdleMs : 0;
   }
+}
+
+/** What the kernel says of a connection that it redirected to us. */
+export interface Intercepted {
+  readonly intendedAddress: IntendedAddress;
+  /** `host:port` that its requests go to unless a fork has them. */
+  readonly baseline: string;
 }
 
 /** Stands for a head that could not be read. */
@@ -480,8 +569,8 @@ const UNREADABLE_HEAD: RequestHead = {
   raw: null,
 };
 
-/** RFC 9112 section 9.3. */
-function wantsKeepAlive(head: Http1RequestHead): boolean {
+/** Tells whether the caller may send another request behind this one (RFC 9112 section 9.3). */
+export function wantsKeepAlive(head: Http1RequestHead): boolean {
   const options = connectionOptions(head);
   if (options.length === 0) return head.minorVersion === 1;
   if (options.includes("close")) return false;

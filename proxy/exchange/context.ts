@@ -2,38 +2,63 @@ import type { Clock } from "../../core/clock.ts";
 import type { Networks } from "../../core/networks.ts";
 import type { Ticker } from "../../core/ticker.ts";
 import type { Limits } from "../limits.ts";
+import type { WrittenLine } from "../message/head-edit.ts";
 import { FIELD, knownFieldByName } from "../message/known-field.ts";
+import type { Calls } from "../routing/callees.ts";
 import { type Carrier, carrierHeader } from "../routing/carrier.ts";
 import type { WorkloadTable } from "../routing/table.ts";
 import type { EndpointChoice } from "../upstream/endpoint-choice.ts";
 import type { UpstreamPool } from "../upstream/pool.ts";
 import type { ExchangeSink } from "./record.ts";
+import type { TraceAffinity } from "./trace-affinity.ts";
+import type { UnderscoreRule } from "./underscore-fields.ts";
 
 /** What all exchanges of a proxy share. */
 export interface ExchangeContext {
   readonly workload: string;
   readonly instance: string;
-  readonly mode: "inbound" | "edge";
+  /** What an inbound proxy appends to `forklane-via`: both of them. */
+  readonly via: WrittenLine;
+  readonly mode: "inbound" | "outbound" | "edge";
   /** The sandbox whose fork the proxy stands next to; null next to a baseline. */
   readonly sandbox: string | null;
   readonly probePaths: readonly string[];
-  /** `host:port` of the baseline. */
+  /** `host:port` of the baseline; intercepted connections have their own (`DownstreamStream.baseline`). */
   readonly upstream: string;
+  /** Whether the service is told who called, in `X-Forwarded-For`. */
+  readonly appendsForwardedFor: boolean;
   /** Replaced, never changed; an exchange keeps the one that it began with. */
   table: WorkloadTable;
   /** Set once the proxy is stopping: responses announce that their connection closes. */
   isDraining: boolean;
+  /** What lack of memory makes the proxy do: nothing, close connections, refuse what is new. */
+  overload: "none" | "closes" | "refuses";
   /** Requests with tags that differ, so far. */
   ambiguousTags: number;
   readonly carriers: CarrierSet;
   readonly trustTagsFrom: Networks;
   readonly entries: readonly ("host" | "cookie" | "header")[];
+  readonly underscoreFields: UnderscoreRule;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly ticker: Ticker;
   readonly pool: UpstreamPool;
   readonly choice: EndpointChoice;
   readonly sinks: readonly ExchangeSink[];
+  /** Whom the calls of the service may be for; null where exchanges come in to it. */
+  readonly outbound: Outbound | null;
+  /** Remembers the tags that came in, for the calls that go out; null where none do. */
+  readonly affinity: TraceAffinity | null;
+}
+
+/** What a proxy knows of the calls that the service next to it makes. */
+export interface Outbound {
+  /** Replaced with each table. */
+  calls: Calls;
+  /** Where an address is the cluster's, beside those of the table. */
+  readonly clusterNetworks: Networks;
+  /** Whether tags are taken off calls that leave the cluster. */
+  readonly stripsOutside: boolean;
 }
 
 /** The carriers, and how to see at a glance that a head has none of them. */

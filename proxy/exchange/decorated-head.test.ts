@@ -18,6 +18,7 @@ const OURS = "forklane-decision: shop/cart; fork; key=jane-42; reason=fork; rev=
 
 function tagged(wish: Partial<Decorated> = {}): Decorated {
   return {
+    workload: "shop/cart",
     decision: FORK,
     revision: "7",
     tagText: "jane-42",
@@ -49,7 +50,11 @@ describe("next to a service", () => {
     expect(sent(UNTAGGED, {}, [DATE, "Forklane-Decision: x", "forklane-trace: y"])).toEqual([DATE]);
   });
 
-  test("a response without a date gets one", () => {
+  test("a response without a date gets one, and so does one whose date was for the proxy alone", () => {
+    expect(sent(UNTAGGED, {}, [DATE, "Connection: date"])).toEqual([
+      "date: Sun, 06 Nov 1994 08:49:37 GMT",
+    ]);
+    expect(sent(UNTAGGED, {}, [DATE, "Connection: x"])).toEqual([DATE]);
     expect(sent(UNTAGGED, {}, [])).toEqual(["date: Sun, 06 Nov 1994 08:49:37 GMT"]);
   });
 
@@ -59,6 +64,14 @@ describe("next to a service", () => {
       OURS,
     ]);
   });
+
+  test.each<"inbound" | "edge">(["inbound", "edge"])(
+    "an interim response says nothing of ours, whatever the service said (%s)",
+    (mode) => {
+      const forged = ["Link: </a>", "Forklane-Decision: evil", "forklane-trace: evil"];
+      expect(sent(tagged({ isEntry: true }), { mode }, forged, 103)).toEqual(["Link: </a>"]);
+    },
+  );
 
   test("the entry says where the trace is found", () => {
     expect(sent(tagged({ isEntry: true }))).toEqual([

@@ -1,6 +1,6 @@
-import type { FieldList } from "../message/field-list.ts";
+import { type FieldList, knownValue } from "../message/field-list.ts";
 import type { ResponseHead } from "../message/head.ts";
-import type { HeadEdit } from "../message/head-edit.ts";
+import { type HeadEdit, type WrittenLine, writtenLine } from "../message/head-edit.ts";
 import { httpDate } from "../message/http-date.ts";
 import { FIELD } from "../message/known-field.ts";
 import type { Decision } from "../routing/decision.ts";
@@ -10,6 +10,8 @@ import { forwardResponseHead } from "./forwarded-head.ts";
 
 /** What the head of a response says of its exchange. */
 export interface Decorated {
+  /** Who was called; empty where nobody knows. */
+  readonly workload: string;
   readonly decision: Decision;
   readonly revision: string;
   readonly tagText: string;
@@ -23,7 +25,8 @@ export interface Decorated {
  * Makes a response head fit to be passed down: hop-by-hop out, the proof of the decision in.
  *
  * Before: the upstream connection. After: the downstream connection.
- * Invariant: `forklane-decision` is always the word of the proxy that the caller talks to.
+ * Invariant: `forklane-decision` is always the word of the proxy that the caller talks to, or of the
+ * one that this proxy talked to in its place.
  */
 export function editResponseHead(
   context: ExchangeContext,
@@ -33,25 +36,49 @@ export function editResponseHead(
   isUpgrade: boolean,
 ): void {
   forwardResponseHead(head, edit, isUpgrade);
-  if (head.status < 200 && !isUpgrade) return;
+  if (head.status < 200 && !isUpgrade) {
+    // Ours is said with the final response; what comes before it can only be somebody else's.
+    dropField(head.fields, edit, FIELD.FORKLANE_DECISION);
+    dropField(head.fields, edit, FIELD.FORKLANE_TRACE);
+    return;
+  }
   // RFC 9110 section 6.6.1: who forwards a response without a date adds one.
-  if ((head.fields.present & (1 << FIELD.DATE)) === 0) {
+  if (!hasDate(head, edit)) {
     edit.add("date", httpDate(context.clock.epochMs()));
   }
   if (context.mode === "edge") addAtEdge(context, exchange, head, edit);
-  else addInside(context, exchange, head, edit);
+  else if (context.mode === "outbound") addToCaller(exchange, head, edit);
+  else addInside(exchange, head, edit);
 }
 
-function addInside(
-  context: ExchangeContext,
-  exchange: Decorated,
-  head: ResponseHead,
-  edit: HeadEdit,
-): void {
+/** One that `Connection` named was taken out, and is not there any more. */
+function hasDate({ fields }: ResponseHead, edit: HeadEdit): boolean {
+  if ((fields.present & (1 << FIELD.DATE)) === 0) return false;
+  return edit.isEmpty || !edit.isDropped(fields.findKnown(FIELD.DATE, 0));
+}
+
+function addInside(exchange: Decorated, head: ResponseHead, edit: HeadEdit): void {
   dropField(head.fields, edit, FIELD.FORKLANE_DECISION);
   dropField(head.fields, edit, FIELD.FORKLANE_TRACE);
   if (exchange.tagText === "") return;
-  edit.add("forklane-decision", decisionText(context.workload, exchange));
+  edit.addWritten(decisionLine(exchange));
+  if (exchange.isEntry) edit.add("forklane-trace", exchange.root);
+}
+
+/**
+ * At the caller: the callee's proxy decides last, so its word on this call is passed on, or our own
+ * where the callee has no proxy. Of a callee that nobody knows nothing is judged.
+ */
+function addToCaller(exchange: Decorated, head: ResponseHead, edit: HeadEdit): void {
+  if (exchange.workload === "") return;
+  const { fields } = head;
+  const said = exchange.tagText === "" ? null : knownValue(fields, FIELD.FORKLANE_DECISION);
+  dropField(fields, edit, FIELD.FORKLANE_DECISION);
+  dropField(fields, edit, FIELD.FORKLANE_TRACE);
+  if (exchange.tagText === "") return;
+  const isOfCallee = said?.startsWith(`${exchange.workload};`) === true;
+  if (isOfCallee) edit.add("forklane-decision", said);
+  else edit.addWritten(decisionLine(exchange));
   if (exchange.isEntry) edit.add("forklane-trace", exchange.root);
 }
 
@@ -71,7 +98,7 @@ function addAtEdge(
     dropField(fields, edit, FIELD.FORKLANE_DECISION);
     dropField(fields, edit, FIELD.FORKLANE_TRACE);
   } else if ((fields.present & (1 << FIELD.FORKLANE_DECISION)) === 0) {
-    edit.add("forklane-decision", decisionText(context.workload, exchange));
+    edit.addWritten(decisionLine(exchange));
   }
   if (mayHaveSeen && exchange.isEntry) {
     dropField(fields, edit, FIELD.FORKLANE_TRACE);
@@ -131,11 +158,30 @@ function varyBy(context: ExchangeContext): string {
   return [...names].join(", ");
 }
 
-function decisionText(workload: string, exchange: Decorated): string {
-  const { outcome, key, reason, collision } = exchange.decision;
+/** What a decision was written as last; decisions are shared by many exchanges. */
+const writtenDecisions = new WeakMap<Decision, WrittenDecision>();
+
+interface WrittenDecision {
+  readonly workload: string;
+  readonly revision: string;
+  readonly line: WrittenLine;
+}
+
+function decisionLine(exchange: Decorated): WrittenLine {
+  const { workload, decision, revision } = exchange;
+  const written = writtenDecisions.get(decision);
+  if (written?.revision === revision && written.workload === workload) return written.line;
+  const text = writeDecision(workload, decision, revision);
+  const line = writtenLine("forklane-decision", text);
+  writtenDecisions.set(decision, { workload, revision, line });
+  return line;
+}
+
+function writeDecision(workload: string, decision: Decision, revision: string): string {
+  const { outcome, key, reason, collision } = decision;
   const keyPart = key === null ? "" : ` key=${key};`;
   const collisionPart = collision === null ? "" : `; collision=${collision}`;
-  return `${workload}; ${outcome};${keyPart} reason=${reason}; rev=${exchange.revision || "none"}${collisionPart}`;
+  return `${workload}; ${outcome};${keyPart} reason=${reason}; rev=${revision || "none"}${collisionPart}`;
 }
 
 function dropField(fields: FieldList, edit: HeadEdit, id: number): void {

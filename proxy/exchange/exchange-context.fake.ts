@@ -2,10 +2,11 @@ import { LOOPBACK_AND_PRIVATE, type Networks, parseNetworks } from "../../core/n
 import { Ticker } from "../../core/ticker.ts";
 import { DEFAULT_LIMITS } from "../limits.ts";
 import type { RequestHead } from "../message/head.ts";
-import { HeadEdit } from "../message/head-edit.ts";
+import { HeadEdit, writtenLine } from "../message/head-edit.ts";
 import { type DownstreamStream, FLOW, type Flow, type TunnelEnd } from "../message/stream.ts";
 import { HOP_MEMBER, RUN_MEMBER } from "../routing/baggage.ts";
 import { type Carrier, DEFAULT_CARRIERS, parseCarriers } from "../routing/carrier.ts";
+import { VIA_HEADER } from "../routing/hop-mark.ts";
 import { parseTable, workloadTable } from "../routing/table.ts";
 import { EndpointChoice } from "../upstream/endpoint-choice.ts";
 import { UpstreamPool } from "../upstream/pool.ts";
@@ -13,7 +14,7 @@ import { carrierSet, type ExchangeContext } from "./context.ts";
 
 /** What a test says of a context; the rest is a sidecar's next to the baseline of `shop/cart`. */
 export type ContextWish = Partial<
-  Pick<ExchangeContext, "mode" | "sandbox" | "entries" | "instance" | "limits">
+  Pick<ExchangeContext, "mode" | "sandbox" | "entries" | "instance" | "limits" | "underscoreFields">
 > & { readonly carriers?: string; readonly trusts?: readonly string[] };
 
 /** A context without a listener; the time stands at 784111777000 (the RFC's example of a date). */
@@ -26,22 +27,28 @@ export function exchangeContext(wish: ContextWish = {}): ExchangeContext {
   return {
     workload: "shop/cart",
     instance: wish.instance ?? "cart-1",
+    via: writtenLine(VIA_HEADER, `shop/cart;${wish.instance ?? "cart-1"}`),
     mode: wish.mode ?? "inbound",
     sandbox: wish.sandbox ?? null,
     probePaths: [],
     upstream: "127.0.0.1:1",
+    appendsForwardedFor: false,
     table: workloadTable(table.value, "shop/cart"),
     isDraining: false,
+    overload: "none",
     ambiguousTags: 0,
     carriers: carrierSet(carriers(wish.carriers), [HOP_MEMBER, RUN_MEMBER]),
     trustTagsFrom: networks(wish.trusts ?? LOOPBACK_AND_PRIVATE),
     entries: wish.entries ?? ["host", "cookie", "header"],
+    underscoreFields: wish.underscoreFields ?? "forward",
     limits,
     clock: { nowMs: () => 0, epochMs: () => 784_111_777_000 },
     ticker,
     pool: new UpstreamPool(limits, ticker),
     choice: new EndpointChoice(limits.endpointSkipMs),
     sinks: [],
+    outbound: null,
+    affinity: null,
   };
 }
 
@@ -62,6 +69,8 @@ function networks(cidrs: readonly string[]): Networks {
 export class FakeDownstream implements DownstreamStream {
   readonly head: RequestHead;
   readonly address: string;
+  readonly intendedAddress = null;
+  readonly baseline = "127.0.0.1:1";
   readonly protocol = "http/1.1";
   readonly requestEdit = new HeadEdit(200);
   readonly responseEdit = new HeadEdit(200);

@@ -13,17 +13,23 @@ import {
 } from "../message/stream.ts";
 import { decide, decideAtFork, forkDown, LOOP } from "../routing/decide.ts";
 import type { Decision } from "../routing/decision.ts";
+import type { HopMark } from "../routing/hop-mark.ts";
+import type { WorkloadTable } from "../routing/table.ts";
 import { NO_TAG, type Tag } from "../routing/tag.ts";
 import { Tunnel } from "../tunnel/tunnel.ts";
 import type { UpstreamConnection, UpstreamWaiter } from "../upstream/pool.ts";
 import type { ExchangeContext } from "./context.ts";
 import { editResponseHead } from "./decorated-head.ts";
+import { appendForwardedFor } from "./forwarded-for.ts";
 import { forwardRequestHead } from "./forwarded-head.ts";
 import { type Hop, isOwnMark, markHop, NO_HOP } from "./hop.ts";
 import { identify } from "./identify.ts";
+import { countForward } from "./max-forwards.ts";
+import { type Callee, calleeOf, identifyCall } from "./outbound-call.ts";
 import type { FinishedExchange } from "./record.ts";
 import { RequestBody } from "./request-body.ts";
 import { answer } from "./respond.ts";
+import { applyUnderscoreRule, forwardTrailers } from "./underscore-fields.ts";
 import { agreesToUpgrade, wantsUpgrade } from "./upgrade.ts";
 
 /**
@@ -41,6 +47,11 @@ export class Exchange
   readonly #context: ExchangeContext;
   readonly #downstream: DownstreamStream;
   readonly #body: RequestBody;
+  /** Whom a call of the service is for; null where the exchange comes in to it. */
+  readonly #callee: Callee | null;
+  readonly #table: WorkloadTable;
+  /** Where it goes without a fork; null where that is not known. */
+  readonly #baseline: string | null;
   #state: "deciding" | "connecting" | "relaying" | "tunnel" | "over" = "deciding";
   #upstream: UpstreamStream | null = null;
   #tag: Tag = NO_TAG;
@@ -49,11 +60,13 @@ export class Exchange
   #isUpgrade = false;
   #wasSent = false;
   #responseBegun = false;
+  /** The response has come in one read so far, so it begins and ends at one time. */
+  #isOneRead = false;
+  #startEpochMs = 0;
   #triedEndpoints: string[] = NONE_TRIED;
 
   decision: Decision;
   readonly revision: string;
-  readonly startEpochMs: number;
   readonly startedAtMs: number;
   firstByteAtMs = 0;
   endedAtMs = 0;
@@ -63,35 +76,55 @@ export class Exchange
   attempt = 1;
   fault: FaultCode | null = null;
   closedBy: "downstream" | "upstream" | "proxy" | null = null;
+  healed: "sandbox" | "affinity" | null = null;
 
   constructor(context: ExchangeContext, downstream: DownstreamStream) {
     this.#context = context;
     this.#downstream = downstream;
-    this.#body = new RequestBody(context.limits.replayBodyBytesMax);
-    this.revision = context.table.revision;
-    this.decision = decide(context.table, NO_TAG);
-    this.startEpochMs = context.clock.epochMs();
+    const { outbound, limits } = context;
+    this.#body = new RequestBody(limits.replayBodyBytesMax, downstream.head.bodyBytes);
+    this.#callee = outbound === null ? null : calleeOf(outbound, downstream);
+    this.#table = this.#callee === null ? context.table : this.#callee.table;
+    this.#baseline = this.#callee === null ? downstream.baseline : this.#callee.baseline;
+    this.revision = this.#table.revision;
+    this.decision = decide(this.#table, NO_TAG);
     this.startedAtMs = context.clock.nowMs();
   }
 
   /** Takes the request from its head to an upstream, or answers it. */
   begin(): void {
     const { head, requestEdit } = this.#downstream;
-    this.#tag = identify(this.#context, this.#downstream, requestEdit);
+    if (this.#context.overload === "refuses") {
+      this.#answerAndClose("overloaded");
+      return;
+    }
+    const cause = this.#identify();
     if (this.#tag.ambiguous) this.#context.ambiguousTags++;
     this.decision = this.#decide();
-    this.#hop = markHop(this.#context, this.#tag, head.fields, requestEdit);
+    const { workload } = this.#table;
+    this.#hop = markHop(this.#context, workload, this.#tag, head.fields, requestEdit, cause);
+    // Of what comes in only: a call that goes out would hide which hop causes the next ones.
+    if (this.#context.affinity !== null && this.#callee === null) {
+      if (this.#hop === NO_HOP) this.#context.affinity.meetUntagged(head.fields);
+      else this.#context.affinity.learn(head.fields, this.#tag, this.#hop);
+    }
     this.#isUpgrade = wantsUpgrade(head);
-    const fault = forwardRequestHead(
-      head,
-      requestEdit,
-      this.#isUpgrade,
-      this.#context.upstream,
-      this.#context.carriers.otherNames,
-    );
+    if (this.#context.appendsForwardedFor) {
+      appendForwardedFor(head.fields, requestEdit, this.#downstream.address);
+    }
+    const fault =
+      forwardRequestHead(
+        head,
+        requestEdit,
+        this.#isUpgrade,
+        this.#baseline ?? "",
+        this.#context.carriers.otherNames,
+      ) ??
+      countForward(head, requestEdit) ??
+      applyUnderscoreRule(this.#context.underscoreFields, head.fields, requestEdit);
     if (fault !== null) this.#answerAndClose(fault);
     else if (this.decision.outcome === "refused") this.#answer(this.decision.reason as FaultCode);
-    else this.#connect(this.#firstEndpoint(), isIdempotent(head.method) ? "any" : "recent");
+    else this.#connect(this.#firstEndpoint(), this.#isRepeatable() ? "any" : "recent");
     this.#isBeginning = false;
   }
 
@@ -100,29 +133,50 @@ export class Exchange
     this.#answerAndClose(code);
   }
 
+  /** Finds out whose request it is; answers what caused a call whose tag was given back. */
+  #identify(): HopMark | null {
+    const context = this.#context;
+    const { requestEdit } = this.#downstream;
+    if (context.outbound === null || this.#callee === null) {
+      this.#tag = identify(context, this.#downstream, requestEdit);
+      return null;
+    }
+    const call = identifyCall(
+      context,
+      context.outbound,
+      this.#callee,
+      this.#downstream,
+      requestEdit,
+    );
+    this.#tag = call.tag;
+    this.healed = call.healed;
+    return call.mark;
+  }
+
   #decide(): Decision {
     const context = this.#context;
-    const { fields, target } = this.#downstream.head;
+    const { head } = this.#downstream;
     if (this.#tag.kind === "none") {
-      if (context.sandbox === null || isProbe(context, target))
-        return decide(context.table, NO_TAG);
-    } else if (isOwnMark(context, fields)) return LOOP;
-    if (context.sandbox !== null) return decideAtFork(context.table, this.#tag, context.sandbox);
-    return decide(context.table, this.#tag);
+      const isForBaseline = context.sandbox === null || isProbe(context, head.target);
+      if (isForBaseline) return decide(this.#table, NO_TAG);
+    } else if (isOwnMark(context, head.fields)) return LOOP;
+    if (context.sandbox !== null) return decideAtFork(this.#table, this.#tag, context.sandbox);
+    return decide(this.#table, this.#tag);
   }
 
   /** A fork's own proxy delivers to its own service, whatever the table says of endpoints. */
   #firstEndpoint(): string | null {
     const { route } = this.decision;
     if (this.decision.outcome !== "fork" || route === null || this.#context.sandbox !== null) {
-      return this.#context.upstream;
+      return this.#baseline;
     }
     return this.#context.choice.choose(route, this.#triedEndpoints, this.#context.ticker.nowMs);
   }
 
   #connect(endpoint: string | null, fresh: "any" | "recent" | "new"): void {
     if (endpoint === null) {
-      this.#forkIsDown();
+      if (this.decision.outcome === "fork") this.#forkIsDown();
+      else this.#answer("destination-unknown");
       return;
     }
     this.#state = "connecting";
@@ -157,6 +211,11 @@ export class Exchange
       this.#answer(code);
       return;
     }
+    this.#tryOtherEndpoint();
+  }
+
+  /** This endpoint of the fork is as good as not there: others go first for a while. */
+  #tryOtherEndpoint(): void {
     this.#triedEndpoints = [...this.#triedEndpoints, this.endpoint ?? ""];
     this.#context.choice.refused(this.endpoint ?? "", this.#context.ticker.nowMs);
     const hasTriesLeft = this.#triedEndpoints.length < ENDPOINT_TRIES_MAX;
@@ -172,7 +231,7 @@ export class Exchange
     const decision = forkDown(this.decision);
     if (decision.outcome === "baseline" && !this.#wasSent) {
       this.decision = decision;
-      this.#connect(this.#context.upstream, "new");
+      this.#connect(this.#baseline, "new");
       return;
     }
     this.decision = { ...decision, outcome: "refused", status: FAULTS["fork-down"].status };
@@ -191,14 +250,23 @@ export class Exchange
     }
   }
 
-  onRequestEnd(trailers: Trailers | null): void {
+  onRequestEnd(received: Trailers | null): void {
+    const { carriers, underscoreFields } = this.#context;
+    const trailers = received && forwardTrailers(received, underscoreFields, carriers.otherNames);
     this.#body.hasEnded = true;
     this.#body.trailers = trailers;
     this.#upstream?.sendEnd(trailers);
   }
 
-  onRequestBatch(): void {
-    if (this.#upstream?.flush() === FLOW.BLOCKED) this.#downstream.pauseRequest();
+  /** Whether what comes of the body may have to be sent later, or once more. */
+  get keepsBody(): boolean {
+    return this.#upstream === null || this.#body.isReplayable;
+  }
+
+  onRequestBatch(): Flow {
+    const flow = this.#upstream?.flush() ?? FLOW.FLUSHED;
+    if (flow === FLOW.BLOCKED) this.#downstream.pauseRequest();
+    return flow;
   }
 
   onDownstreamFlowing(): void {
@@ -254,6 +322,7 @@ export class Exchange
       return;
     }
     this.#startResponse(head, false);
+    this.#isOneRead = true;
     this.#downstream.sendHead(head, this.#downstream.responseEdit);
   }
 
@@ -263,6 +332,7 @@ export class Exchange
   }
 
   onResponseBatch(): Flow {
+    this.#isOneRead = false;
     const flow = this.#downstream.flush();
     if (flow === FLOW.BLOCKED) this.#upstream?.pauseResponse();
     return flow;
@@ -294,19 +364,23 @@ export class Exchange
       upstream.isReused &&
       !upstream.hasResponseBytes &&
       this.attempt === 1 &&
-      this.#body.isReplayable &&
-      isIdempotent(this.#downstream.head.method)
+      this.#isRepeatable()
     );
+  }
+
+  #isRepeatable(): boolean {
+    return this.#body.isReplayable && isIdempotent(this.#downstream.head.method);
   }
 
   /** The address is another fork's by now: as good as nobody there. */
   #leaveWrongFork(): void {
     this.#upstream?.abort();
     this.#upstream = null;
-    // It says that it did nothing with the request: so it may still go elsewhere, if it is kept,
-    // and nobody else was handed it before.
+    // It says that it did nothing with the request: so it may still go elsewhere, if it is kept;
+    // to the baseline only if nobody else was handed it before.
     this.#wasSent = this.attempt > 1 || !this.#body.isReplayable;
-    this.#forkIsDown();
+    if (this.#body.isReplayable) this.#tryOtherEndpoint();
+    else this.#forkIsDown();
   }
 
   // --- the end
@@ -354,11 +428,28 @@ export class Exchange
     if (this.#state === "connecting") this.#context.pool.withdraw(this.endpoint ?? "", this);
     this.#state = "over";
     this.#body.letGo();
-    this.endedAtMs = this.#context.clock.nowMs();
+    this.endedAtMs = this.#isOneRead ? this.firstByteAtMs : this.#context.clock.nowMs();
     for (const sink of this.#context.sinks) sink.finished(this);
   }
 
   // --- what record.ts reads
+
+  /** From its end back, so that only those who ask for it cost a look at that clock. */
+  get startEpochMs(): number {
+    if (this.#startEpochMs === 0) {
+      const durationMs = this.endedAtMs - this.startedAtMs;
+      this.#startEpochMs = Math.round(this.#context.clock.epochMs() - durationMs);
+    }
+    return this.#startEpochMs;
+  }
+
+  get mode(): "inbound" | "outbound" | "edge" {
+    return this.#context.mode;
+  }
+
+  get workload(): string {
+    return this.#table.workload;
+  }
 
   get tagText(): string {
     return this.#tag.text;

@@ -67,12 +67,40 @@ describe("a request head", () => {
     "tracestate",
     "x-forwarded-for",
     "X-Forwarded-Anything",
+    "forwarded",
+    "via",
+    "cache-control",
+    "content-type",
+    "expect",
+    "if-match",
+    "max-forwards",
+    "b3",
+    "x-b3-traceid",
+    "x-datadog-trace-id",
+    "uber-trace-id",
+    "correlation-context",
+    "ot-baggage-sandbox",
     "forklane-key",
     "forklane-via",
+    "forklane-anything",
     CARRIER,
-    Array.from({ length: 11 }, (_, i) => `x-${i}`).join(","),
+    Array.from({ length: 9 }, (_, i) => `x-${i}`).join(","),
   ])("that nominates %s is refused: field-protected", (option) => {
     expect(forwarded(getWith(`Connection: close, ${option}`))).toBe("field-protected");
+  });
+
+  test("may nominate nine fields of its own", () => {
+    const names = Array.from({ length: 9 }, (_, i) => `x-${i}`);
+    expect(forwarded(getWith(`Connection: ${names}`, "x-0: 1", "x-8: 1"))).toEqual([
+      "Host: shop.test",
+    ]);
+  });
+
+  test("with 256 characters of TE is refused, in one line or in several", () => {
+    expect(forwarded(getWith(`TE: ${"x".repeat(255)}`))).toEqual(["Host: shop.test"]);
+    expect(forwarded(getWith(`TE: ${"x".repeat(256)}`))).toBe("field-protected");
+    const line = `TE: ${"x".repeat(128)}`;
+    expect(forwarded(getWith(line, line))).toBe("field-protected");
   });
 
   test("of HTTP/1.0 without Host gets the upstream's", () => {

@@ -1,5 +1,9 @@
 import type { FaultCode } from "../fault.ts";
-import { CONNECTION_OPTIONS_MAX, connectionOptions } from "../message/connection-options.ts";
+import {
+  CONNECTION_OPTIONS_MAX,
+  connectionOptions,
+  nominatesFields,
+} from "../message/connection-options.ts";
 import type { FieldList } from "../message/field-list.ts";
 import type { RequestHead, ResponseHead } from "../message/head.ts";
 import type { HeadEdit } from "../message/head-edit.ts";
@@ -26,15 +30,19 @@ export function forwardRequestHead(
   if ((fields.present & HOP_BY_HOP) === 0) return null;
   const options = connectionOptions(fields);
   if (options.length > CONNECTION_OPTIONS_MAX) return "field-protected";
-  for (const option of options) {
+  const nominates = nominatesFields(options);
+  for (let i = 0; nominates && i < options.length; i++) {
+    const option = options[i] ?? "";
     if (isProtected(option) || carrierNames.includes(option)) return "field-protected";
   }
+  if (isTeTooLong(fields)) return "field-protected";
   let keepsTe = false;
   for (let i = 0; i < fields.count; i++) {
     const id = fields.id(i);
     if (id === FIELD.UPGRADE && isUpgrade) continue;
-    if (id === FIELD.TE && fields.value(i).toLowerCase() === "trailers") keepsTe = true;
-    else if (isHopByHop(id) || isNominated(fields, i, id, options)) edit.drop(i);
+    // Not where Connection says upgrade: RFC 9110 section 10.1.4 would have it name TE as well.
+    if (id === FIELD.TE && !isUpgrade && fields.isValue(i, "trailers")) keepsTe = true;
+    else if (isHopByHop(id) || (nominates && isNominated(fields, i, id, options))) edit.drop(i);
   }
   if (isUpgrade) edit.add("connection", "upgrade");
   else if (keepsTe) edit.add("connection", "te");
@@ -46,10 +54,11 @@ export function forwardResponseHead(head: ResponseHead, edit: HeadEdit, isUpgrad
   const fields = head.fields;
   if ((fields.present & HOP_BY_HOP) !== 0) {
     const options = connectionOptions(fields);
+    const nominates = nominatesFields(options);
     for (let i = 0; i < fields.count; i++) {
       const id = fields.id(i);
       if (id === FIELD.UPGRADE && isUpgrade) continue;
-      if (isHopByHop(id) || isNominated(fields, i, id, options)) edit.drop(i);
+      if (isHopByHop(id) || (nominates && isNominated(fields, i, id, options))) edit.drop(i);
     }
   }
   if (isUpgrade) edit.add("connection", "upgrade");
@@ -74,29 +83,63 @@ function isNominated(
   id: number,
   options: readonly string[],
 ): boolean {
-  if (options.length === 0 || (id !== FIELD.OTHER && id !== FIELD.DATE)) return false;
+  if (id !== FIELD.OTHER && id !== FIELD.DATE) return false;
   return options.includes(fields.name(index).toLowerCase());
 }
 
-/** Fields that a nomination in `Connection` must not take away. */
+/** Longer than any list of codings that is in use: abuse (Envoy's limit). */
+const TE_CHARS_MAX = 255;
+
+function isTeTooLong(fields: FieldList): boolean {
+  if ((fields.present & (1 << FIELD.TE)) === 0) return false;
+  let chars = 0;
+  for (let i = fields.find("te", 0); i >= 0; i = fields.find("te", i + 1)) {
+    chars += fields.value(i).length;
+  }
+  return chars > TE_CHARS_MAX;
+}
+
+/**
+ * Fields that a nomination in `Connection` must not take away: what frames the content or says what
+ * it is, whom the request is for and who sends it, what it depends on, and what ties hops together.
+ */
 const PROTECTED: ReadonlySet<string> = new Set([
   "authorization",
+  "b3",
   "baggage",
+  "cache-control",
+  "content-encoding",
   "content-length",
+  "content-range",
   "content-type",
   "cookie",
+  "correlation-context",
   "expect",
   "forwarded",
   "host",
+  "max-forwards",
+  "origin",
+  "range",
   "set-cookie",
   "traceparent",
   "tracestate",
   "transfer-encoding",
+  "uber-trace-id",
+  "via",
+  "x-real-ip",
   "x-request-id",
 ]);
 
+const PROTECTED_PREFIXES: readonly string[] = [
+  "forklane-",
+  "if-",
+  "ot-baggage-",
+  "uberctx-",
+  "x-b3-",
+  "x-datadog-",
+  "x-forwarded-",
+];
+
 function isProtected(option: string): boolean {
-  return (
-    PROTECTED.has(option) || option.startsWith("forklane-") || option.startsWith("x-forwarded-")
-  );
+  return PROTECTED.has(option) || PROTECTED_PREFIXES.some((prefix) => option.startsWith(prefix));
 }

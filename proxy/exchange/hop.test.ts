@@ -10,9 +10,14 @@ const PARENT = "bbccddeeff001122";
 const MARK = `forklane-hop=${ROOT}.${PARENT}`;
 const ID = /^[0-9a-f]{16}$/;
 
-function marked(fields: readonly string[], wish: ContextWish = {}, edit = new HeadEdit(200)) {
+function marked(
+  fields: readonly string[],
+  wish: ContextWish = {},
+  edit = new HeadEdit(200),
+  workload = "shop/cart",
+) {
   const head = getWith(...fields);
-  const hop = markHop(exchangeContext(wish), parseTagValue("jane-42"), head, edit);
+  const hop = markHop(exchangeContext(wish), workload, parseTagValue("jane-42"), head, edit);
   return { hop, sent: sentRequest(head, edit).slice(2) };
 }
 
@@ -20,7 +25,7 @@ describe("the mark of a hop", () => {
   test("is not put on an untagged request", () => {
     const edit = new HeadEdit(200);
     const head = getWith("baggage: a=1", "forklane-via: x;y");
-    expect(markHop(exchangeContext(), NO_TAG, head, edit)).toBe(NO_HOP);
+    expect(markHop(exchangeContext(), "shop/cart", NO_TAG, head, edit)).toBe(NO_HOP);
     expect(edit.isEmpty).toBe(true);
   });
 
@@ -72,6 +77,46 @@ describe("the mark of a hop", () => {
     expect(hop.parent).toBe(isShared ? null : PARENT);
   });
 
+  test.each([
+    ["shop/cart;front-1;from=00000000000000cc", "00000000000000cc"],
+    ["shop/front;f-1, shop/cart;front-1;from=00000000000000cc", "00000000000000cc"],
+    ["shop/cart;front-1;from=-", null],
+    ["shop/cart;front-1;from=anything", null],
+  ])("is shared with the caller's proxy after `%s`, which says who caused it", (via, parent) => {
+    for (const sandbox of [null, "jane"]) {
+      const { hop } = marked([`baggage: ${MARK}`, `forklane-via: ${via}`], { sandbox });
+      expect(hop).toEqual({ root: ROOT, hop: PARENT, parent, isEntry: false });
+    }
+  });
+
+  test.each([
+    "shop/pricing;front-1;from=00000000000000cc",
+    "shop/cart;front-1;from=00000000000000cc, shop/front;f-1",
+    "shop/cart;cart-2",
+    "shop/cart;cart-2;from",
+  ])("is a new one after `%s`: a service was between", (via) => {
+    const { hop } = marked([`baggage: ${MARK}`, `forklane-via: ${via}`]);
+    expect(hop).toMatchObject({ parent: PARENT, hop: expect.not.stringContaining(PARENT) });
+  });
+
+  test("at the caller names the callee, and the hop that caused the call", () => {
+    const via = "forklane-via: shop/pricing;other;from=00000000000000cc";
+    const out = { mode: "outbound" } as const;
+    const { hop, sent } = marked([`baggage: ${MARK}`, via], out, undefined, "shop/pricing");
+    expect(hop).toMatchObject({ root: ROOT, parent: PARENT });
+    expect(sent[1]).toBe(`${via}, shop/pricing;cart-1;from=${PARENT}`);
+    const entry = marked([], out, undefined, "shop/pricing");
+    expect(entry.sent[1]).toBe("forklane-via: shop/pricing;cart-1;from=-");
+  });
+
+  test("goes to the end of a way that stands on several lines, where the next proxy looks", () => {
+    const way = ["forklane-via: shop/front;f-1", "forklane-via: shop/pricing;other"];
+    const out = { mode: "outbound" } as const;
+    const { hop, sent } = marked([`baggage: ${MARK}`, ...way], out, undefined, "shop/cart");
+    expect(sent.slice(1)).toEqual([way[0], `${way[1]}, shop/cart;cart-1;from=${PARENT}`]);
+    expect(marked(sent).hop).toMatchObject({ hop: hop.hop, parent: PARENT });
+  });
+
   test("keeps a way that somebody made endless within bounds", () => {
     const { sent } = marked([`forklane-via: ${"x;y, ".repeat(5_000)}z;z`]);
     expect(sent.find((line) => line.startsWith("forklane-via"))?.length).toBeLessThan(2_200);
@@ -79,7 +124,16 @@ describe("the mark of a hop", () => {
 });
 
 test.each([
+  [["forklane-via: shop/cart;cart-1"], false],
+  [["forklane-via: shop/pricing;cart-1;from=-"], true],
+  [["forklane-via: shop/pricing;cart-11;from=-"], false],
+])("%j is the mark of the proxy's outbound side: %j", (fields, isOwn) => {
+  expect(isOwnMark(exchangeContext({ mode: "outbound" }), getWith(...fields))).toBe(isOwn);
+});
+
+test.each([
   [["forklane-via: shop/cart;cart-1"], true],
+  [["forklane-via: shop/pricing;cart-1;from=-"], false],
   [["forklane-via: shop/front;f-1 ,shop/cart; cart-1"], true],
   [["Forklane-Via: shop/front;f-1", "forklane-via: shop/cart;cart-1"], true],
   [["forklane-via: shop/cart;cart-11"], false],

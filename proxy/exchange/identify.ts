@@ -82,7 +82,7 @@ function entryOf(text: string): Entry | null {
 }
 
 /** Takes every carrier and every field and member of ours out of a request. */
-function removeTags(context: ExchangeContext, fields: FieldList, edit: HeadEdit): void {
+export function removeTags(context: ExchangeContext, fields: FieldList, edit: HeadEdit): void {
   const carriers = context.carriers;
   for (let i = 0; i < fields.count; i++) {
     const name = fields.name(i).toLowerCase();
@@ -114,7 +114,12 @@ function removeMembers(
 }
 
 /** Puts the tag on the request, in the first carrier, beside what the application carries. */
-function carryTag(context: ExchangeContext, fields: FieldList, edit: HeadEdit, tag: Tag): void {
+export function carryTag(
+  context: ExchangeContext,
+  fields: FieldList,
+  edit: HeadEdit,
+  tag: Tag,
+): void {
   const carrier = context.carriers.list[0];
   if (carrier === undefined) return;
   if (carrier.kind === "header") edit.add(carrier.name, tag.text);

@@ -9,6 +9,11 @@ import type { Decision } from "../routing/decision.ts";
  * Hot path: the exchange itself is passed, nothing is built for those who do not look.
  */
 export interface FinishedExchange {
+  readonly mode: "inbound" | "outbound" | "edge";
+  /** Whose request it is: the proxy's own workload, or the one called; empty if nobody knows. */
+  readonly workload: string;
+  /** From where an outbound proxy took the tag that the call had lost; null: it came with it. */
+  readonly healed: "sandbox" | "affinity" | null;
   /** The final decision: after a fork turned out to be down, too. */
   readonly decision: Decision;
   /** Revision of the table that decided. */
@@ -19,7 +24,7 @@ export interface FinishedExchange {
   readonly root: string;
   readonly hop: string;
   readonly parent: string | null;
-  /** When the head was read, in milliseconds since the Unix epoch; 0 if telemetry needs no date. */
+  /** When the head was read, in milliseconds since the Unix epoch. */
   readonly startEpochMs: number;
   /** On the monotonic clock, in milliseconds. `firstByteAtMs` is 0 if no response byte came. */
   readonly startedAtMs: number;

@@ -30,7 +30,10 @@ export const HOST: Uint8Array = table(
   "-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
 );
 
-/** The value of a hexadecimal digit; 255 for any other byte. */
+/** What HEX answers for a byte that is no hexadecimal digit. */
+export const NO_HEX = 255;
+
+/** The value of a hexadecimal digit; NO_HEX for any other byte. */
 export const HEX: Uint8Array = hexDigits();
 
 function table(characters: string): Uint8Array {
@@ -46,7 +49,7 @@ function ranges(...pairs: readonly (readonly [number, number])[]): Uint8Array {
 }
 
 function hexDigits(): Uint8Array {
-  const values = new Uint8Array(256).fill(255);
+  const values = new Uint8Array(256).fill(NO_HEX);
   for (const [i, digit] of [..."0123456789abcdef"].entries()) {
     values[digit.charCodeAt(0)] = i;
     values[digit.toUpperCase().charCodeAt(0)] = i;

@@ -83,6 +83,37 @@ describe("a body", () => {
     );
   });
 
+  test("in chunks of any size is passed on in few pieces, none written over by another", () => {
+    const content = fc.array(
+      fc.oneof(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 600 })),
+    );
+    fc.assert(
+      fc.property(content, fc.array(fc.nat(2_000), { maxLength: 5 }), (sizes, cuts) => {
+        const chunks = sizes.map((size, i) => String.fromCharCode(97 + (i % 26)).repeat(size));
+        const framed = chunks.map((it) => `${it.length.toString(16)}\r\n${it}\r\n`).join("");
+        const bytes = Buffer.from(`${framed}0\r\n\r\n`, "latin1");
+        const decoder = new BodyDecoder(DEFAULT_LIMITS);
+        const head = new Http1Head(1);
+        declareBody(head, BODY_UNSIZED, true);
+        decoder.begin(head);
+        const kept: Buffer[] = [];
+        const receiver = {
+          onBody: (piece: Buffer) => kept.push(piece),
+          onBodyEnd: () => undefined,
+        };
+        let start = 0;
+        for (const cut of [...cuts, bytes.length].sort((a, b) => a - b)) {
+          const end = Math.min(cut, bytes.length);
+          if (end > start) expect(decoder.decode(bytes, start, end, receiver)).toBe(end);
+          start = Math.max(start, end);
+        }
+        expect(Buffer.concat(kept).toString("latin1")).toBe(chunks.join(""));
+        const large = chunks.filter((it) => it.length >= 256).length;
+        expect(kept.length).toBeLessThanOrEqual(2 * large + 2 * (cuts.length + 1));
+      }),
+    );
+  });
+
   const malformed: readonly (readonly [string, string])[] = [
     ["no size", "\r\nhello\r\n0\r\n\r\n"],
     ["a prefix on the size", "0x5\r\nhello\r\n0\r\n\r\n"],
@@ -103,6 +134,8 @@ describe("a body", () => {
     ["a host among the trailers", "0\r\nHost: a\r\n\r\n"],
     ["a tag among the trailers", "0\r\nBaggage: sandbox=jane-42\r\n\r\n"],
     ["credentials among the trailers", "0\r\nAuthorization: x\r\n\r\n"],
+    ["a source address among the trailers", "0\r\nX-Forwarded-For: x\r\n\r\n"],
+    ["a field of ours among the trailers", "0\r\nForklane-Anything: x\r\n\r\n"],
   ];
   test.each(malformed)("in chunks is refused with %s", (_what, text) => {
     expect(decode("chunked", [text]).fault).toBe("body-malformed");

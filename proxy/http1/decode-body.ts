@@ -11,7 +11,7 @@ import { COMPLETE, parseFieldLine } from "./parse-head.ts";
  *
  * Before: http1/framing.ts. After: exchange/exchange.ts.
  * Invariant: chunk heads and extensions are never passed on; the body is framed anew.
- * Hot path: content is passed as slices of what was read.
+ * Hot path: content is passed as slices of what was read, small chunks moved together within it.
  */
 export interface BodyReceiver {
   onBody(bytes: Buffer): void;
@@ -43,6 +43,9 @@ export class BodyDecoder {
   #extensionsBytes = 0;
   #trailerLines: Buffer[] = [];
   #trailerBytes = 0;
+  /** Small chunks moved together, not passed on yet: where they stand in what is decoded; -1 for none. */
+  #runStart = -1;
+  #runEnd = 0;
 
   constructor(limits: Limits) {
     this.#limits = limits;
@@ -50,6 +53,7 @@ export class BodyDecoder {
 
   /** Prepares for the body that `head` declares; one without a body is done at once. */
   begin(head: Http1Head): void {
+    this.#runStart = -1;
     this.#sizeDigits = 0;
     this.#extensionsBytes = 0;
     this.#trailerBytes = 0;
@@ -94,6 +98,7 @@ export class BodyDecoder {
           at = end;
           break;
         case "trailers": {
+          this.#passRun(bytes, receiver);
           const next = this.#trailerPiece(bytes, at, end, receiver);
           if (typeof next === "string") return next;
           at = next;
@@ -101,11 +106,15 @@ export class BodyDecoder {
         }
         default: {
           const fault = this.#frameByte(bytes[at] as number);
-          if (fault !== null) return fault;
+          if (fault !== null) {
+            this.#passRun(bytes, receiver);
+            return fault;
+          }
           at++;
         }
       }
     }
+    this.#passRun(bytes, receiver);
     return at;
   }
 
@@ -115,9 +124,31 @@ export class BodyDecoder {
     const isLast = this.#remaining === 0;
     const wasChunk = this.#state === "chunk";
     if (isLast) this.#state = wasChunk ? "chunk-cr" : "done";
+    if (wasChunk && next - at < SMALL_CHUNK_BYTES) {
+      this.#addToRun(bytes, at, next);
+      return next;
+    }
+    this.#passRun(bytes, receiver);
     receiver.onBody(bytes.subarray(at, next));
     if (isLast && !wasChunk) receiver.onBodyEnd(null);
     return next;
+  }
+
+  /** Moves a small chunk to the one before it, over framing that was read: a slice each would cost more. */
+  #addToRun(bytes: Buffer, start: number, end: number): void {
+    if (this.#runStart < 0) {
+      this.#runStart = start;
+      this.#runEnd = end;
+      return;
+    }
+    for (let at = start; at < end; at++) bytes[this.#runEnd++] = bytes[at] as number;
+  }
+
+  #passRun(bytes: Buffer, receiver: BodyReceiver): void {
+    if (this.#runStart < 0) return;
+    const run = bytes.subarray(this.#runStart, this.#runEnd);
+    this.#runStart = -1;
+    receiver.onBody(run);
   }
 
   /** One byte of a chunk head or of the line end behind a chunk. */
@@ -188,6 +219,7 @@ export class BodyDecoder {
     if (!endsWithEmptyLine(section)) {
       return section.at(-2) === CR ? next : "body-malformed";
     }
+    this.#trailerLines = [];
     const trailers = parseTrailers(section, this.#limits);
     if (typeof trailers === "string") return trailers;
     this.#state = "done";
@@ -195,6 +227,9 @@ export class BodyDecoder {
     return next;
   }
 }
+
+/** Chunks below this size are moved together, where several come in one read. */
+const SMALL_CHUNK_BYTES = 256;
 
 const SEMICOLON = 0x3b;
 
@@ -204,16 +239,30 @@ function endsWithEmptyLine(section: Buffer): boolean {
   return length === 2 || (section[length - 3] === LF && section[length - 4] === CR);
 }
 
-/** Fields that must not stand behind the body: framing, routing, and what a proxy acts on. */
+/**
+ * Fields that must not stand behind the body, beside those that a proxy acts on: whoever merges
+ * trailers into the head would be told something new of framing, routing, credentials, conditions or
+ * content (RFC 9110 section 6.5.1).
+ */
 const FORBIDDEN_IN_TRAILERS: ReadonlySet<string> = new Set([
   "authorization",
+  "cache-control",
   "content-encoding",
   "content-range",
   "content-type",
+  "forwarded",
+  "pragma",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "range",
   "set-cookie",
   "trailer",
   "traceparent",
   "tracestate",
+  "www-authenticate",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-proto",
 ]);
 
 /** Trailer fields as pairs; null for none; a fault for what must not be there (RFC 9110 6.5.1). */

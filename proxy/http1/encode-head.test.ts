@@ -10,6 +10,7 @@ import {
 import { MadeFields } from "../message/field-list.ts";
 import { HeadEdit } from "../message/head-edit.ts";
 import { encodeLastChunk, encodeRequestHead, encodeResponseHead } from "./encode-head.ts";
+import { Pieces } from "./pieces.ts";
 
 const name = fc.stringMatching(/^[A-Za-z][A-Za-z0-9_-]{0,11}$/).filter((it) => !KNOWN.test(it));
 /** Fields that change how a head is framed, or must stand once. */
@@ -21,6 +22,7 @@ const action = fc.oneof(
   fc.constant({ kind: "keep" as const }),
   fc.constant({ kind: "drop" as const }),
   fc.record({ kind: fc.constant("replace" as const), value }),
+  fc.record({ kind: fc.constant("splice" as const), at: fc.tuple(fc.nat(30), fc.nat(30)), value }),
 );
 const plan = fc.record({
   lines: fc.array(fc.record({ line, action }), { maxLength: 30 }),
@@ -33,11 +35,27 @@ function text({ line: it }: Plan["lines"][number]): string {
   return `${it.name}:${it.before}${it.value}${it.after}`;
 }
 
+/** The value that has to come out, and what stands around it. */
+function changed({ line: it, action: does }: Plan["lines"][number]): string {
+  if (does.kind === "replace") return `${it.name}: ${does.value}`;
+  if (does.kind !== "splice") return text({ line: it, action: does });
+  const [from, to] = splicedAt(does.at, it.value);
+  const spliced = `${it.value.slice(0, from)}<${does.value}>${it.value.slice(to)}`;
+  // An empty value stands behind all white space.
+  if (it.value === "") return `${it.name}:${it.before}${it.after}${spliced}`;
+  return `${it.name}:${it.before}${spliced}${it.after}`;
+}
+
+function splicedAt(at: readonly [number, number], of: string): readonly [number, number] {
+  const [a, b] = at.map((index) => Math.min(index, of.length)) as [number, number];
+  return a < b ? [a, b] : [b, a];
+}
+
 /** What has to come out: kept lines as they were, the others as the edit says. */
 function expected({ lines, added }: Plan): readonly string[] {
   const rest = lines.flatMap((it) => {
     if (it.action.kind === "drop") return [];
-    return [it.action.kind === "keep" ? text(it) : `${it.line.name}: ${it.action.value}`];
+    return [changed(it)];
   });
   return [...rest, ...added.map(([addedName, addedValue]) => `${addedName}: ${addedValue}`)];
 }
@@ -45,9 +63,12 @@ function expected({ lines, added }: Plan): readonly string[] {
 /** `first`: the index of the plan's first line in the head. */
 function editOf({ lines, added }: Plan, first: number): HeadEdit {
   const edit = new HeadEdit(200);
-  for (const [i, { action: it }] of lines.entries()) {
+  for (const [i, { line: of, action: it }] of lines.entries()) {
     if (it.kind === "drop") edit.drop(first + i);
-    else if (it.kind === "replace") edit.replace(first + i, it.value);
+    else if (it.kind === "splice") {
+      const [from, to] = splicedAt(it.at, of.value);
+      edit.splice(first + i, from, to, ["<", it.value, ">"]);
+    } else if (it.kind === "replace") edit.replace(first + i, it.value);
   }
   for (const [addedName, addedValue] of added) edit.add(addedName, addedValue);
   return edit;
@@ -83,7 +104,10 @@ describe("a head that is written again", () => {
         ]);
         const meant = it.lines.flatMap(({ line: { name: lineName, value: was }, action: does }) => {
           if (does.kind === "drop") return [];
-          return [[lineName, does.kind === "keep" ? was : does.value]];
+          if (does.kind === "keep") return [[lineName, was]];
+          if (does.kind === "replace") return [[lineName, does.value]];
+          const [from, to] = splicedAt(does.at, was);
+          return [[lineName, `${was.slice(0, from)}<${does.value}>${was.slice(to)}`]];
         });
         expect(fields).toEqual([["Host", "shop.test"], ...meant, ...it.added]);
       }),
@@ -92,8 +116,10 @@ describe("a head that is written again", () => {
 
   test("without an edit is not copied", () => {
     const head = getWith("X-A: 1");
-    const bytes = encodeRequestHead(head, new HeadEdit(1));
-    expect(bytes.buffer).toBe(head.bytes.buffer);
+    const pieces = new Pieces();
+    encodeRequestHead(head, new HeadEdit(1), pieces);
+    expect(pieces.count).toBe(1);
+    expect((pieces.piece(0) as Buffer).buffer).toBe(head.bytes.buffer);
   });
 
   test("has our version, and the reason as it came", () => {
@@ -108,6 +134,28 @@ describe("a head that is written again", () => {
     expect(sentResponse(responseHead(["HTTP/1.1 200"]), edit)[0]).toBe("HTTP/1.1 200 ");
   });
 
+  test.each([
+    ["Content-Length: 010", "Content-Length: 10"],
+    ["Content-Length:\t10", "Content-Length: 10"],
+    ["Content-Length: 10 ", "Content-Length: 10"],
+    ["content-length:10", "content-length:10"],
+    ["Transfer-Encoding: Chunked", "Transfer-Encoding: chunked"],
+    ["Transfer-Encoding:  chunked", "Transfer-Encoding: chunked"],
+    ["Transfer-Encoding:chunked\t", "Transfer-Encoding: chunked"],
+  ])("says %j as everybody says it", (received, sent) => {
+    const request = requestHead(["POST / HTTP/1.1", "Host: a", received, "X:\t1 "]);
+    expect(sentRequest(request, new HeadEdit(200)).slice(2)).toEqual([sent, "X:\t1 "]);
+    const response = responseHead(["HTTP/1.1 200 OK", received, "X: 1"]);
+    expect(sentResponse(response, new HeadEdit(200)).slice(1)).toEqual([sent, "X: 1"]);
+  });
+
+  test("does not take up a length again that was dropped", () => {
+    const response = responseHead(["HTTP/1.1 204 No Content", "Content-Length: 00"]);
+    const edit = new HeadEdit(200);
+    edit.drop(0);
+    expect(sentResponse(response, edit)).toEqual(["HTTP/1.1 204 No Content"]);
+  });
+
   test("of our own is written from its fields", () => {
     const fields = new MadeFields(["a", "1", "b", "2"]);
     const edit = new HeadEdit(2);
@@ -115,7 +163,9 @@ describe("a head that is written again", () => {
     edit.replace(1, "3");
     edit.add("c", "4");
     const head = { status: 503, fields, hasBody: false, bodyBytes: 0, raw: null };
-    expect(encodeResponseHead(head, edit).toString()).toBe(
+    const pieces = new Pieces();
+    encodeResponseHead(head, edit, pieces);
+    expect(pieces.joined().toString()).toBe(
       "HTTP/1.1 503 Service Unavailable\r\nb: 3\r\nc: 4\r\n\r\n",
     );
   });

@@ -1,38 +1,47 @@
-import type { Trailers } from "../message/field-list.ts";
+import type { FieldList, Trailers } from "../message/field-list.ts";
 import type { RawHead, RequestHead, ResponseHead } from "../message/head.ts";
 import type { HeadEdit } from "../message/head-edit.ts";
+import { FIELD } from "../message/known-field.ts";
+import type { Pieces } from "./pieces.ts";
 import { STATUS_TEXT } from "./status-text.ts";
 
 /**
  * Writes a head: the bytes as they came, but for what the edit names.
  *
- * Before: exchange/forwarded-head.ts. After: the socket.
+ * Before: exchange/forwarded-head.ts. After: http1/message-writer.ts.
  * Invariant: kept lines are byte for byte what was received, in order and case.
- * Hot path: runs of kept lines are copied whole; a head without edits is not copied at all.
+ * Hot path: runs of kept lines are one piece each; a head without edits is a single one.
  */
-export function encodeRequestHead(head: RequestHead, edit: HeadEdit): Buffer {
+export function encodeRequestHead(head: RequestHead, edit: HeadEdit, out: Pieces): void {
   const raw = head.raw;
-  if (raw?.startLineIsCanonical && edit.isEmpty) {
-    return raw.bytes.subarray(raw.start, raw.end);
-  }
-  const startLine =
-    raw?.startLineIsCanonical === true ? "" : `${head.method} ${head.target} HTTP/1.1\r\n`;
-  return encode(head, raw, startLine, edit);
+  if (raw?.framingIsPlain === false) plainFraming(head, edit);
+  if (raw?.startLineIsCanonical !== true) out.text(`${head.method} ${head.target} HTTP/1.1\r\n`);
+  encodeFields(head, raw, edit, out);
 }
 
 /** The same for a response. The version is ours (RFC 9110 section 2.5), the reason as received. */
-export function encodeResponseHead(head: ResponseHead, edit: HeadEdit): Buffer {
+export function encodeResponseHead(head: ResponseHead, edit: HeadEdit, out: Pieces): void {
   const raw = head.raw;
-  if (raw?.startLineIsCanonical && edit.isEmpty) {
-    return raw.bytes.subarray(raw.start, raw.end);
-  }
-  const startLine = raw?.startLineIsCanonical === true ? "" : statusLine(head, raw);
-  return encode(head, raw, startLine, edit);
+  if (raw?.framingIsPlain === false) plainFraming(head, edit);
+  if (raw?.startLineIsCanonical !== true) out.text(statusLine(head, raw));
+  encodeFields(head, raw, edit, out);
 }
 
 /** Writes a trailer section with the last chunk before it (RFC 9112 section 7.1). */
 export function encodeLastChunk(trailers: Trailers | null): string {
   return trailers === null ? "0\r\n\r\n" : `0\r\n${encodeLines(trailers)}\r\n`;
+}
+
+/**
+ * Writes the length, or `chunked`, as everybody does: not every recipient trims a tab, reads 010 as
+ * ten, or knows that `Chunked` is the same coding, and one that does not finds another end.
+ */
+function plainFraming({ fields, bodyBytes }: RequestHead | ResponseHead, edit: HeadEdit): void {
+  for (let i = 0; i < fields.count; i++) {
+    if (!edit.isKept(i)) continue;
+    if (fields.id(i) === FIELD.TRANSFER_ENCODING) edit.replace(i, "chunked");
+    else if (fields.id(i) === FIELD.CONTENT_LENGTH) edit.replace(i, String(bodyBytes));
+  }
 }
 
 function statusLine(head: ResponseHead, raw: RawHead | null): string {
@@ -43,33 +52,61 @@ function statusLine(head: ResponseHead, raw: RawHead | null): string {
   return `HTTP/1.1${rest}${rest.length > 4 ? "" : " "}\r\n`;
 }
 
-function encode(
+function encodeFields(
   head: RequestHead | ResponseHead,
   raw: RawHead | null,
-  startLine: string,
   edit: HeadEdit,
-): Buffer {
-  if (raw === null) return Buffer.from(`${startLine}${editedLines(head, edit)}\r\n`, "latin1");
-  const tail = `${encodeLines(edit.added)}\r\n`;
-  let size = startLine.length + (raw.end - raw.start) + tail.length;
-  const fields = head.fields;
-  for (let i = 0; i < fields.count; i++) {
-    if (!edit.isKept(i) && !edit.isDropped(i)) size += edit.value(fields, i).length + 2;
-  }
-  const out = Buffer.allocUnsafe(size);
-  let at = out.write(startLine, 0, "latin1");
-  let runStart = startLine === "" ? raw.start : raw.fieldsStart;
+  out: Pieces,
+): void {
+  if (raw === null) out.text(`${editedLines(head, edit)}\r\n`);
+  else if (edit.isEmpty) out.range(raw.bytes, linesStart(raw), raw.end);
+  else encodeEdited(head.fields, raw, edit, out);
+}
+
+function linesStart(raw: RawHead): number {
+  return raw.startLineIsCanonical ? raw.start : raw.fieldsStart;
+}
+
+function encodeEdited(fields: FieldList, raw: RawHead, edit: HeadEdit, out: Pieces): void {
+  let runStart = linesStart(raw);
   for (let i = 0; i < fields.count; i++) {
     if (edit.isKept(i)) continue;
-    at += raw.bytes.copy(out, at, runStart, raw.lineStart(i));
-    runStart = raw.lineStart(i + 1);
-    if (!edit.isDropped(i)) {
-      at += out.write(`${fields.name(i)}: ${edit.value(fields, i)}\r\n`, at, "latin1");
+    const splice = edit.spliceOf(i);
+    if (splice !== undefined) {
+      const valueStart = raw.valueStart(i);
+      addRun(raw, runStart, valueStart + splice.from, out);
+      for (const text of splice.texts) out.text(text);
+      runStart = valueStart + splice.to;
+      continue;
     }
+    addRun(raw, runStart, raw.lineStart(i), out);
+    runStart = raw.lineStart(i + 1);
+    if (!edit.isDropped(i)) addLine(fields.name(i), edit.value(fields, i), out);
   }
-  at += raw.bytes.copy(out, at, runStart, raw.lineStart(fields.count));
-  at += out.write(tail, at, "latin1");
-  return out.subarray(0, at);
+  if (edit.added.length === 0) {
+    out.range(raw.bytes, runStart, raw.end);
+    return;
+  }
+  addRun(raw, runStart, raw.lineStart(fields.count), out);
+  const { added } = edit;
+  for (let i = 0; i + 1 < added.length; i += 2) {
+    const line = edit.addedLine(i);
+    if (line === "") addLine(added[i] ?? "", added[i + 1] ?? "", out);
+    else out.text(line);
+  }
+  out.text("\r\n");
+}
+
+/** In pieces: to make one string of them costs more than to write each. */
+function addLine(name: string, value: string, out: Pieces): void {
+  out.text(name);
+  out.text(": ");
+  out.text(value);
+  out.text("\r\n");
+}
+
+function addRun(raw: RawHead, start: number, end: number, out: Pieces): void {
+  if (start < end) out.range(raw.bytes, start, end);
 }
 
 function editedLines(head: RequestHead | ResponseHead, edit: HeadEdit): string {

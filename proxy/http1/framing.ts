@@ -1,8 +1,9 @@
 import type { FaultCode } from "../fault.ts";
-import { knownValue } from "../message/field-list.ts";
 import { BODY_UNSIZED } from "../message/head.ts";
 import { FIELD } from "../message/known-field.ts";
-import { HOST } from "./bytes.ts";
+
+import { COLON, HEX, HOST, NO_HEX, SP } from "./bytes.ts";
+
 import {
   declareBody,
   type Http1Head,
@@ -18,7 +19,7 @@ import {
  * Hot path: once per message; allocates nothing unless a known field is there.
  */
 export function frameRequest(head: Http1RequestHead): FaultCode | null {
-  if (isMethod(head, CONNECT)) return "method-unsupported";
+  if (head.isMethod("CONNECT")) return "method-unsupported";
   const target = checkTarget(head);
   if (target !== null) return target;
   const framing = readFraming(head);
@@ -55,9 +56,10 @@ function readFraming(head: Http1Head): FaultCode | null {
 
 /** Only `chunked`, alone and once: any other coding would have to be understood to be passed on. */
 function readTransferCoding(head: Http1Head): FaultCode | null {
-  if (occurrences(head, FIELD.TRANSFER_ENCODING) > 1) return "framing-ambiguous";
-  const value = knownValue(head, FIELD.TRANSFER_ENCODING) ?? "";
-  if (value.toLowerCase() !== "chunked") return "transfer-coding-unsupported";
+  if (isRepeated(head, FIELD.TRANSFER_ENCODING)) return "framing-ambiguous";
+  const at = head.findKnown(FIELD.TRANSFER_ENCODING, 0);
+  if (!head.isValue(at, "chunked")) return "transfer-coding-unsupported";
+  head.framingIsPlain = isPlainLine(head, at * 4) && isPlainCoding(head, at * 4);
   declareBody(head, BODY_UNSIZED, true);
   return null;
 }
@@ -67,80 +69,129 @@ const LENGTH_DIGITS_MAX = 16;
 
 /** `1*DIGIT`, once. A list of equal lengths is refused too, although it could be accepted. */
 function readContentLength(head: Http1Head): FaultCode | null {
-  if (occurrences(head, FIELD.CONTENT_LENGTH) > 1) return "framing-ambiguous";
-  const value = knownValue(head, FIELD.CONTENT_LENGTH) ?? "";
-  if (value.length === 0 || value.length > LENGTH_DIGITS_MAX) return "framing-ambiguous";
+  if (isRepeated(head, FIELD.CONTENT_LENGTH)) return "framing-ambiguous";
+  const at = head.findKnown(FIELD.CONTENT_LENGTH, 0) * 4;
+  const start = head.offsets[at + 2] as number;
+  const end = head.offsets[at + 3] as number;
+  if (start === end || end - start > LENGTH_DIGITS_MAX) return "framing-ambiguous";
   let length = 0;
-  for (let i = 0; i < value.length; i++) {
-    const digit = value.charCodeAt(i) - 0x30;
+  for (let i = start; i < end; i++) {
+    const digit = (head.bytes[i] as number) - 0x30;
     if (digit < 0 || digit > 9) return "framing-ambiguous";
     length = length * 10 + digit;
   }
   if (length > Number.MAX_SAFE_INTEGER) return "framing-ambiguous";
+  const hasLeadingZero = end - start > 1 && head.bytes[start] === ZERO;
+  head.framingIsPlain = !hasLeadingZero && isPlainLine(head, at);
   declareBody(head, length, false);
   return null;
 }
 
-function occurrences(head: Http1Head, id: number): number {
-  let found = 0;
-  for (let i = 0; i < head.count; i++) {
-    if (head.ids[i] === id) found++;
+const ZERO = 0x30;
+
+/** Whether at most one space stands before the value, and nothing behind it; `at`: its offsets. */
+function isPlainLine({ bytes, offsets }: Http1Head, at: number): boolean {
+  const start = offsets[at + 2] as number;
+  const gap = start - (offsets[at + 1] as number);
+  const isSpaced = gap === 1 || (gap === 2 && bytes[start - 1] === SP);
+  return isSpaced && (offsets[at + 4] as number) - (offsets[at + 3] as number) === 2;
+}
+
+/** Whether a value that is `chunked` in any case is so in lower case. */
+function isPlainCoding({ bytes, offsets }: Http1Head, at: number): boolean {
+  for (let i = offsets[at + 2] as number; i < (offsets[at + 3] as number); i++) {
+    if ((bytes[i] as number) < LOWER_A) return false;
   }
-  return found;
+  return true;
+}
+
+const LOWER_A = 0x61;
+
+function isRepeated(head: Http1Head, id: number): boolean {
+  return (head.repeated & (1 << id)) !== 0;
 }
 
 /** Origin-form, absolute-form that agrees with Host, or `*` with OPTIONS (RFC 9112 section 3.2). */
 function checkTarget(head: Http1RequestHead): FaultCode | null {
-  const hosts = occurrences(head, FIELD.HOST);
-  if (hosts > 1 || (hosts === 0 && head.minorVersion === 1)) return "host-invalid";
-  const host = knownValue(head, FIELD.HOST);
-  if (host !== null && !isHost(host)) return "host-invalid";
+  const hostAt = head.findKnown(FIELD.HOST, 0);
+  if (isRepeated(head, FIELD.HOST) || (hostAt < 0 && head.minorVersion === 1)) {
+    return "host-invalid";
+  }
+  if (hostAt >= 0 && !isHostValue(head, hostAt)) return "host-invalid";
   const first = head.bytes[head.targetStart];
   if (first === SLASH) return null;
   if (first === ASTERISK && head.targetEnd === head.targetStart + 1) {
-    return isMethod(head, OPTIONS) ? null : "head-malformed";
+    return head.isMethod("OPTIONS") ? null : "head-malformed";
   }
-  return checkAbsoluteForm(head, host);
+  return checkAbsoluteForm(head, hostAt);
 }
 
 const SLASH = 0x2f;
 const ASTERISK = 0x2a;
-const CONNECT = Buffer.from("CONNECT", "latin1");
-const OPTIONS = Buffer.from("OPTIONS", "latin1");
 const ABSOLUTE_FORM = /^https?:\/\/([^/?]*)/i;
 
 /** Absolute-form is passed on in origin-form, so its authority has to be the one in Host. */
-function checkAbsoluteForm(head: Http1RequestHead, host: string | null): FaultCode | null {
+function checkAbsoluteForm(head: Http1RequestHead, hostAt: number): FaultCode | null {
   const target = head.bytes.toString("latin1", head.targetStart, head.targetEnd);
   const match = ABSOLUTE_FORM.exec(target);
   if (match === null) return "head-malformed";
   const authority = match[1] ?? "";
-  if (!isHost(authority)) return "host-invalid";
-  if (host === null || authority.toLowerCase() !== host.toLowerCase()) return "host-invalid";
-  head.pathStart = head.targetStart + match[0].length;
+  const end = head.targetStart + match[0].length;
+  if (!isHost(head.bytes, end - authority.length, end)) return "host-invalid";
+  if (hostAt < 0 || !head.isValue(hostAt, authority.toLowerCase())) return "host-invalid";
+  head.pathStart = end;
   head.startLineIsCanonical = false;
   return null;
 }
 
-/** Tells whether `text` is a host with an optional port (RFC 3986 section 3.2), without user. */
-function isHost(text: string): boolean {
-  const match = HOST_PARTS.exec(text);
-  if (match === null) return false;
-  const [, address, name, port] = match;
-  if (port !== undefined && Number(port) > 65535) return false;
-  if (address !== undefined) return true;
-  for (let i = 0; i < (name ?? "").length; i++) {
-    if (HOST[(name ?? "").charCodeAt(i)] !== 1) return false;
-  }
-  return true;
+function isHostValue(head: Http1RequestHead, index: number): boolean {
+  const at = index * 4;
+  return isHost(head.bytes, head.offsets[at + 2] as number, head.offsets[at + 3] as number);
 }
 
-const HOST_PARTS = /^(?:\[([0-9A-Fa-f:.]{2,45})\]|([^:[\]]{1,255}))(?::([0-9]{1,5}))?$/;
+/** Tells whether bytes are a host with an optional port (RFC 3986 section 3.2), without user. */
+function isHost(bytes: Buffer, start: number, end: number): boolean {
+  const hostEnd =
+    bytes[start] === OPENING ? addressEnd(bytes, start, end) : nameEnd(bytes, start, end);
+  if (hostEnd < 0 || hostEnd === end) return hostEnd >= 0;
+  return bytes[hostEnd] === COLON && isPort(bytes, hostEnd + 1, end);
+}
 
-function isMethod(head: Http1RequestHead, method: Buffer): boolean {
-  if (head.methodEnd - head.start !== method.length) return false;
-  for (let i = 0; i < method.length; i++) {
-    if (head.bytes[head.start + i] !== method[i]) return false;
+const OPENING = 0x5b;
+const CLOSING = 0x5d;
+const NAME_BYTES_MAX = 255;
+const ADDRESS_BYTES_MAX = 45;
+
+/** Behind a name or an IPv4 address; -1 if there is none. */
+function nameEnd(bytes: Buffer, start: number, end: number): number {
+  let at = start;
+  while (at < end && HOST[bytes[at] as number] === 1) at++;
+  return at === start || at - start > NAME_BYTES_MAX ? -1 : at;
+}
+
+/** Behind the closing bracket of an IPv6 address; -1 if it is none. */
+function addressEnd(bytes: Buffer, start: number, end: number): number {
+  let at = start + 1;
+  while (at < end && isAddressByte(bytes[at] as number)) at++;
+  const length = at - start - 1;
+  if (at === end || bytes[at] !== CLOSING) return -1;
+  return length < 2 || length > ADDRESS_BYTES_MAX ? -1 : at + 1;
+}
+
+function isAddressByte(byte: number): boolean {
+  return HEX[byte] !== NO_HEX || byte === COLON || byte === DOT;
+}
+
+const DOT = 0x2e;
+const PORT_DIGITS_MAX = 5;
+
+function isPort(bytes: Buffer, start: number, end: number): boolean {
+  if (start === end || end - start > PORT_DIGITS_MAX) return false;
+  let port = 0;
+  for (let i = start; i < end; i++) {
+    const digit = (bytes[i] as number) - 0x30;
+    if (digit < 0 || digit > 9) return false;
+    port = port * 10 + digit;
   }
-  return true;
+  return port <= 65_535;
 }

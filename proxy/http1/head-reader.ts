@@ -1,4 +1,5 @@
 import type { Limits } from "../limits.ts";
+import { CR } from "./bytes.ts";
 import type { Http1Head, Http1RequestHead, Http1ResponseHead } from "./head.ts";
 import {
   COMPLETE,
@@ -47,6 +48,11 @@ export class HeadReader<H extends Http1Head> {
     return this.#joined !== null;
   }
 
+  /** Whether that is more than the empty line which may stand before a request (RFC 9112 section 2.2). */
+  get isBeyondEmptyLine(): boolean {
+    return this.#joined !== null && (this.#joinedLength > 2 || this.#joined[0] !== CR);
+  }
+
   /** Reads on, in `bytes` from `start` to `end`. */
   read(bytes: Buffer, start: number, end: number): ParseOutcome {
     if (this.#joined !== null) return this.#readJoined(this.#joined, bytes, start, end);
@@ -57,7 +63,9 @@ export class HeadReader<H extends Http1Head> {
     return outcome;
   }
 
-  #readJoined(joined: Buffer, bytes: Buffer, start: number, end: number): ParseOutcome {
+  #readJoined(joined: Buffer, bytes: Buffer, start: number, until: number): ParseOutcome {
+    // What lies past the limit is not looked at, so it is not copied either.
+    const end = Math.min(until, start + this.#joinedBytesMax - this.#joinedLength);
     const all = this.#append(joined, bytes, start, end);
     const outcome = this.#parse(all, this.#joinedLength, this.head, this.#progress, this.#limits);
     if (outcome !== COMPLETE) return outcome;
@@ -67,7 +75,7 @@ export class HeadReader<H extends Http1Head> {
   }
 
   #keep(bytes: Buffer, start: number, end: number): void {
-    this.#joined = Buffer.allocUnsafeSlow(Math.max(2 * (end - start), JOINED_BYTES_MIN));
+    this.#joined = this.#room(end - start);
     this.#joinedLength = bytes.copy(this.#joined, 0, start, end);
     this.#progress.reset(0);
   }
@@ -75,12 +83,23 @@ export class HeadReader<H extends Http1Head> {
   #append(joined: Buffer, bytes: Buffer, start: number, end: number): Buffer {
     let all = joined;
     if (all.length < this.#joinedLength + end - start) {
-      all = Buffer.allocUnsafeSlow(2 * (this.#joinedLength + end - start));
+      all = this.#room(this.#joinedLength + end - start);
       joined.copy(all, 0, 0, this.#joinedLength);
       this.#joined = all;
     }
     this.#joinedLength += bytes.copy(all, this.#joinedLength, start, end);
     return all;
+  }
+
+  /** Twice what is needed now, so that each byte is copied again at most once on average. */
+  #room(bytes: number): Buffer {
+    const wanted = Math.max(2 * bytes, JOINED_BYTES_MIN);
+    return Buffer.allocUnsafeSlow(Math.max(bytes, Math.min(wanted, this.#joinedBytesMax)));
+  }
+
+  /** A head of the limit's size, with the empty line that may stand before it. */
+  get #joinedBytesMax(): number {
+    return this.#limits.headBytesMax + 2;
   }
 }
 

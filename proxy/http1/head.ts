@@ -20,6 +20,7 @@ export class Http1Head implements FieldList, RawHead {
   fieldsStart = 0;
   end = 0;
   startLineIsCanonical = true;
+  framingIsPlain = true;
   /** 1 for HTTP/1.1, 0 for HTTP/1.0. */
   minorVersion = 1;
   /** Set by framing.ts. */
@@ -37,9 +38,14 @@ export class Http1Head implements FieldList, RawHead {
 
   count = 0;
   present = 0;
+  /** Like `present`: the known fields that are there more than once. */
+  repeated = 0;
   /** For each field: name start, name end, value start, value end; then the start of the next line. */
   readonly offsets: Int32Array;
   readonly ids: Uint8Array;
+  /** The value read last: a tagged request's baggage is looked at by several. */
+  recentIndex = -1;
+  #recentValue = "";
 
   constructor(fieldsMax: number) {
     this.offsets = new Int32Array(fieldsMax * 4 + 1);
@@ -56,19 +62,55 @@ export class Http1Head implements FieldList, RawHead {
   }
 
   value(index: number): string {
+    if (index === this.recentIndex) return this.#recentValue;
     const at = index * 4;
-    return this.bytes.toString("latin1", this.offsets[at + 2], this.offsets[at + 3]);
+    const value = this.bytes.toString("latin1", this.offsets[at + 2], this.offsets[at + 3]);
+    // A longer one would stay here for as long as the connection does.
+    if (value.length <= RECENT_CHARS_MAX) {
+      this.recentIndex = index;
+      this.#recentValue = value;
+    }
+    return value;
+  }
+
+  /** Lets go of the bytes; nothing of the head can be read until another one is parsed. */
+  forget(): void {
+    resetHead(this);
+    this.bytes = EMPTY;
+    this.#recentValue = "";
+  }
+
+  valueLength(index: number): number {
+    return (this.offsets[index * 4 + 3] as number) - (this.offsets[index * 4 + 2] as number);
+  }
+
+  isValue(index: number, text: string): boolean {
+    const at = index * 4;
+    const start = this.offsets[at + 2] as number;
+    return isText(this.bytes, start, this.offsets[at + 3] as number, text);
   }
 
   lineStart(index: number): number {
     return this.offsets[index * 4] as number;
   }
 
+  valueStart(index: number): number {
+    return this.offsets[index * 4 + 2] as number;
+  }
+
   find(name: string, from: number): number {
     const known = knownFieldByName(name);
-    if (known !== 0 && (this.present & (1 << known)) === 0) return -1;
+    if (known !== 0) return this.findKnown(known, from);
     for (let i = from; i < this.count; i++) {
-      if (known !== 0 ? this.ids[i] === known : this.#isNamed(i, name)) return i;
+      if (this.#isNamed(i, name)) return i;
+    }
+    return -1;
+  }
+
+  findKnown(id: number, from: number): number {
+    if ((this.present & (1 << id)) === 0) return -1;
+    for (let i = from; i < this.count; i++) {
+      if (this.ids[i] === id) return i;
     }
     return -1;
   }
@@ -76,26 +118,50 @@ export class Http1Head implements FieldList, RawHead {
   #isNamed(index: number, name: string): boolean {
     const at = index * 4;
     const start = this.offsets[at] as number;
-    if ((this.offsets[at + 1] as number) - start !== name.length) return false;
-    for (let i = 0; i < name.length; i++) {
-      let byte = this.bytes[start + i] as number;
-      if (byte >= 0x41 && byte <= 0x5a) byte |= 0x20;
-      if (byte !== name.charCodeAt(i)) return false;
-    }
-    return true;
+    return isText(this.bytes, start, this.offsets[at + 1] as number, name);
   }
+}
+
+/** Compares bytes with lower-case text, letters without case. */
+function isText(bytes: Buffer, start: number, end: number, text: string): boolean {
+  if (end - start !== text.length) return false;
+  for (let i = 0; i < text.length; i++) {
+    let byte = bytes[start + i] as number;
+    if (byte >= 0x41 && byte <= 0x5a) byte |= 0x20;
+    if (byte !== text.charCodeAt(i)) return false;
+  }
+  return true;
 }
 
 const EMPTY = Buffer.alloc(0);
 
+/** Longest value that a head remembers. */
+const RECENT_CHARS_MAX = 512;
+
+/** No string is made of these, the most frequent first. */
+const COMMON_METHODS: readonly string[] = ["GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE"];
+
 /** A request's head: an Http1Head read as one. Hot path: one per connection. */
 export class Http1RequestHead extends Http1Head implements RequestHead {
   get method(): string {
+    for (const method of COMMON_METHODS) {
+      if (this.isMethod(method)) return method;
+    }
     return this.bytes.toString("latin1", this.start, this.methodEnd);
   }
 
+  /** Methods are compared with their case (RFC 9110 section 9.1). */
+  isMethod(method: string): boolean {
+    if (this.methodEnd - this.start !== method.length) return false;
+    for (let i = 0; i < method.length; i++) {
+      if (this.bytes[this.start + i] !== method.charCodeAt(i)) return false;
+    }
+    return true;
+  }
+
   get target(): string {
-    if (this.pathStart === this.targetEnd) return "/";
+    // RFC 9112 section 3.2.4: of a URI without path and query, OPTIONS asks about the whole server.
+    if (this.pathStart === this.targetEnd) return this.method === "OPTIONS" ? "*" : "/";
     const path = this.bytes.toString("latin1", this.pathStart, this.targetEnd);
     return path.startsWith("?") ? `/${path}` : path;
   }
@@ -131,8 +197,11 @@ export class Http1ResponseHead extends Http1Head implements ResponseHead {
 /** Forgets the message before; parsing may begin. */
 export function resetHead(head: Http1Head): void {
   head.count = 0;
+  head.recentIndex = -1;
   head.present = 0;
+  head.repeated = 0;
   head.startLineIsCanonical = true;
+  head.framingIsPlain = true;
   head.minorVersion = 1;
   head.hasBody = false;
   head.bodyBytes = 0;

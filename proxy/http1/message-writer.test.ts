@@ -27,6 +27,10 @@ async function pair(): Promise<{ writer: MessageWriter; reader: Socket; writes: 
   return { writer: new MessageWriter(socket), reader, writes: () => writes };
 }
 
+function gatherHead(writer: MessageWriter, head: Buffer, sendsChunks: boolean): void {
+  writer.head(sendsChunks).range(head, 0, head.length);
+}
+
 async function read(reader: Socket, bytes: number): Promise<string> {
   let text = "";
   reader.setEncoding("latin1");
@@ -40,16 +44,31 @@ async function read(reader: Socket, bytes: number): Promise<string> {
 
 test("a small message is one write, in chunks or as it is", async () => {
   const { writer, reader, writes } = await pair();
-  writer.head(Buffer.from("HEAD "), false);
+  gatherHead(writer, Buffer.from("HEAD "), false);
   writer.body(Buffer.from("body "));
   writer.end(null);
   expect(writer.flush()).toBe(FLOW.FLUSHED);
-  writer.head(Buffer.from("HEAD "), true);
+  gatherHead(writer, Buffer.from("HEAD "), true);
   writer.body(Buffer.from("body"));
   writer.end(["X-Sum", "1"]);
   expect(writer.flush()).toBe(FLOW.FLUSHED);
   const expected = "HEAD body HEAD 4\r\nbody\r\n0\r\nX-Sum: 1\r\n\r\n";
   expect(await read(reader, expected.length)).toBe(expected);
+  expect(writes()).toBe(2);
+});
+
+test("content between two writes is one chunk, whatever it came in", async () => {
+  const { writer, reader, writes } = await pair();
+  gatherHead(writer, Buffer.from("HEAD "), true);
+  for (const piece of ["a", "bc", "def"]) writer.body(Buffer.from(piece));
+  writer.flush();
+  for (let i = 0; i < 20_000; i++) writer.body(Buffer.from("x"));
+  writer.end(null);
+  expect(writer.flush()).toBe(FLOW.FLUSHED);
+  writer.flush();
+  const expected = `HEAD 6\r\nabcdef\r\n4e20\r\n${"x".repeat(20_000)}\r\n0\r\n\r\n`;
+  expect(await read(reader, expected.length)).toBe(expected);
+  // Small pieces are joined, also where they are many.
   expect(writes()).toBe(2);
 });
 
@@ -59,7 +78,7 @@ test("what was flushed may be written over, small or large, unless the answer sa
   let sent = 0;
   for (const size of [10, 15_000, 20_000, 64 * 1024]) {
     const piece = bytes.subarray(0, size).fill(0x61);
-    writer.head(Buffer.from("H"), false);
+    gatherHead(writer, Buffer.from("H"), false);
     writer.body(piece);
     const flow = writer.flush();
     sent += 1 + size;
@@ -74,11 +93,20 @@ test("a reader that takes nothing blocks it, and is told once when that is over"
   let flow: number = FLOW.FLUSHED;
   let sent = 0;
   while (flow !== FLOW.BLOCKED) {
-    writer.head(Buffer.alloc(60_000, 0x61), false);
+    gatherHead(writer, Buffer.alloc(60_000, 0x61), false);
     flow = writer.flush();
     sent += 60_000;
   }
   expect(writer.isBlocked).toBe(true);
   await read(reader, sent);
   expect([writer.drained(), writer.drained(), writer.isBlocked]).toEqual([true, false, false]);
+});
+
+test("long text beside long content is written as the bytes that its characters are", async () => {
+  const { writer, reader } = await pair();
+  const text = "\u00e9".repeat(5_000);
+  writer.head(false).text(text);
+  writer.body(Buffer.alloc(20_000, 0x61));
+  writer.flush();
+  expect(await read(reader, 25_000)).toBe(text + "a".repeat(20_000));
 });

@@ -90,6 +90,15 @@ describe("a request head", () => {
     expect((bare.head as Http1RequestHead).target).toBe("/?y");
   });
 
+  test("of OPTIONS in absolute-form without path and query is about the whole server", () => {
+    const targetOf = (line: string) =>
+      (readRequest([`${line} HTTP/1.1\r\nHost: a\r\n\r\n`]).head as Http1RequestHead).target;
+    expect(targetOf("OPTIONS http://a")).toBe("*");
+    expect(targetOf("OPTIONS http://a/")).toBe("/");
+    expect(targetOf("OPTIONS http://a?y")).toBe("/?y");
+    expect(targetOf("GET http://a")).toBe("/");
+  });
+
   const host = "Host: a\r\n";
   const refused: readonly (readonly [FaultCode, string, string])[] = [
     ["head-malformed", "HTTP/0.9", "GET /\r\n\r\n"],
@@ -210,13 +219,15 @@ describe("a request head", () => {
     };
     const request = (target: string, fields: string) =>
       readRequest([`GET ${target} HTTP/1.1\r\nHost: a\r\n${fields}\r\n`], limits).fault;
-    expect(request(`/${"x".repeat(45)}`, "")).toBeNull();
-    expect(request(`/${"x".repeat(46)}`, "")).toBe("target-too-long");
-    expect(readRequest(["G".repeat(61)], limits).fault).toBe("target-too-long");
+    expect(request(`/${"x".repeat(44)}`, "")).toBeNull();
+    expect(request(`/${"x".repeat(45)}`, "")).toBe("target-too-long");
+    expect(readRequest(["G".repeat(60)], limits).fault).toBe("target-too-long");
     expect(request("/", "A: 1\r\nB: 2\r\n")).toBeNull();
     expect(request("/", "A: 1\r\nB: 2\r\nC: 3\r\n")).toBe("head-too-large");
-    expect(request("/", `A: ${"x".repeat(160)}\r\n`)).toBeNull();
-    expect(request("/", `A: ${"x".repeat(175)}\r\n`)).toBe("head-too-large");
+    const field = (headBytes: number) =>
+      `A: ${"x".repeat(headBytes - "GET / HTTP/1.1\r\nHost: a\r\nA: \r\n\r\n".length)}\r\n`;
+    expect(request("/", field(200))).toBeNull();
+    expect(request("/", field(201))).toBe("head-too-large");
   });
 });
 

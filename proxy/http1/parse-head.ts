@@ -81,7 +81,8 @@ function parseHead<H extends Http1Head>(
   for (;;) {
     const start = progress.lineStart;
     const lineEnd = findLineEnd(bytes, start + progress.scanned, end);
-    const lineBytes = (lineEnd < 0 ? end : lineEnd) - start;
+    // The line feed counts, also the one that has yet to come.
+    const lineBytes = (lineEnd < 0 ? end : lineEnd) + 1 - start;
     if (!progress.startLineDone && lineBytes > limits.requestLineBytesMax) return "target-too-long";
     if (start + lineBytes - head.start > limits.headBytesMax) return "head-too-large";
     if (lineEnd < 0) {
@@ -214,7 +215,9 @@ export function parseFieldLine(
   head.offsets[offset + 3] = valueEnd;
   const id = knownField(bytes, start, nameEnd);
   head.ids[head.count] = id;
-  head.present |= 1 << id;
+  const bit = 1 << id;
+  head.repeated |= head.present & bit;
+  head.present |= bit;
   head.count++;
   return INCOMPLETE;
 }

@@ -1,45 +1,94 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { Address } from "../../core/address.ts";
-import { Http1DownstreamConnection } from "../downstream/http1-connection.ts";
+import { Http1DownstreamConnection, type Intercepted } from "../downstream/http1-connection.ts";
+import { MessagePartsPool } from "../downstream/message-parts.ts";
 import { refuseConnection } from "../downstream/refuse-connection.ts";
 import type { ExchangeContext } from "../exchange/context.ts";
+import { AcceptedSocket, type AcceptOptions, acceptInPlace } from "./accept-in-place.ts";
+import { CallConnection, type CallConnectionOwner, type PassedWhy } from "./call-connection.ts";
+import type { Interception } from "./interception.ts";
 
 /**
  * A bound port: takes connections up to the limit, refuses the rest fast, and drains on a stop.
  *
- * Before: proxy/proxy.ts. After: downstream/http1-connection.ts.
+ * Before: sides.ts. After: downstream/http1-connection.ts, or listener/call-connection.ts.
  * Invariant: those in progress are never harmed by those that are too many.
  */
-export class Listener {
+export class Listener implements CallConnectionOwner {
   readonly #context: ExchangeContext;
+  readonly #interception: Interception | null;
+  readonly #accepted: AcceptOptions;
+  readonly #partsPool: MessagePartsPool;
   readonly #server: Server;
-  readonly #connections = new Set<Http1DownstreamConnection>();
-  /** Connections refused because there were too many. */
-  refusedConnections = 0;
+  readonly #connections = new Set<OpenConnection>();
+  /** Connections that came while it held; null while it serves. */
+  #held: Socket[] | null = null;
+  /** Calls that are passed untouched, by where to. */
+  readonly #passing = new Map<string, Set<CallConnection>>();
+  /** Idle connections that a drain closed before their callers could be told. */
+  closedUntold = 0;
+  /** The deadline of a drain, as `performance.now` has it. */
+  #endAtMs = Number.POSITIVE_INFINITY;
+  #drained: Promise<number> | null = null;
+  /** Refused connections that are not gone yet. */
+  #refusing = 0;
+  /** Connections that were not let in, by why. */
+  readonly refusedConnections = {
+    "connection-limit": 0,
+    overloaded: 0,
+    "not-intercepted": 0,
+    loop: 0,
+  };
 
-  constructor(context: ExchangeContext) {
+  /** Calls that were passed untouched, by why. */
+  readonly passedCalls = { outside: 0, silent: 0, unreadable: 0 };
+
+  constructor(context: ExchangeContext, interception: Interception | null = null) {
     this.#context = context;
-    this.#server = createServer(
-      { noDelay: true, allowHalfOpen: true, highWaterMark: context.limits.bufferedBytesMax },
-      (socket) => this.#accept(socket),
+    this.#interception = interception;
+    this.#partsPool = new MessagePartsPool(context.limits);
+    const { bufferedBytesMax, readBufferBytes } = context.limits;
+    this.#accepted = { allowHalfOpen: true, highWaterMark: bufferedBytesMax, readBufferBytes };
+    this.#server = createServer({ ...this.#accepted, noDelay: true }, (socket) =>
+      this.#accept(socket),
     );
   }
 
   /** Open connections. */
   get connections(): number {
-    return this.#connections.size;
+    return this.#connections.size + (this.#held?.length ?? 0);
   }
 
-  /** Binds; rejects with the system's error (`EADDRINUSE`, `EACCES`) if that cannot be done. */
-  async listen(address: Address): Promise<Address> {
+  /** From now on connections are taken, and wait unread until `serve`. To be called before `listen`. */
+  hold(): void {
+    this.#held = [];
+  }
+
+  /** Serves those that wait, in the order in which they came, and from now on everybody at once. */
+  serve(): void {
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const socket of held) this.#accept(socket);
+  }
+
+  /**
+   * Binds; rejects with the system's error (`EADDRINUSE`, `EACCES`) if that cannot be done. `fd` is a
+   * socket that is bound there already, and that others may listen on, too (proxy/supervisor).
+   */
+  async listen(address: Address, fd: number | null = null): Promise<Address> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once("error", reject);
-      this.#server.listen({ host: address.host, port: address.port, backlog: BACKLOG }, () => {
+      const isListening = () => {
         this.#server.removeListener("error", reject);
+        acceptInPlace(this.#server, this.#accepted);
         // Out of file descriptors, for example: who is connected goes on being served.
         this.#server.on("error", () => undefined);
         resolve();
-      });
+      };
+      const { host, port } = address;
+      // With a descriptor Node reads the backlog from the second place only.
+      if (fd !== null) this.#server.listen({ fd }, BACKLOG, isListening);
+      else this.#server.listen({ host, port, backlog: BACKLOG }, isListening);
     });
     const bound = this.#server.address();
     const port = typeof bound === "object" && bound !== null ? bound.port : address.port;
@@ -47,58 +96,170 @@ export class Listener {
   }
 
   /**
-   * Stops: goes on accepting for `drainAcceptMs` while callers are told to close, then no more;
-   * idle connections are closed, others finish; what is left after `drainMs` is cut off.
+   * Stops: goes on accepting for `drainAcceptMs` while every response tells its caller to close.
+   * Then nobody new is let in, and idle connections stay open: a caller that uses one again is
+   * answered, and told. Who has not by a moment before the deadline is closed untold, since a request
+   * may cross the end of its connection; what is in progress at the deadline is cut off.
+   * Asked again it may bring the deadline forward, and resolves with the first.
    * Resolves with the number of connections that were cut off.
    */
-  async drain(): Promise<number> {
-    const { limits } = this.#context;
-    const startedAtMs = performance.now();
+  async drain({ accepts = true, withinMs }: DrainOptions = {}): Promise<number> {
+    const endAtMs = performance.now() + (withinMs ?? this.#context.limits.drainMs);
+    this.#endAtMs = Math.min(this.#endAtMs, endAtMs);
+    this.#drained ??= this.#drain(accepts);
+    return await this.#drained;
+  }
+
+  async #drain(accepts: boolean): Promise<number> {
+    const { drainAcceptMs, drainedBodyMs } = this.#context.limits;
+    const isEmpty = () => this.#connections.size === 0;
     this.#context.isDraining = true;
     // Whoever has not heard yet that this address is going away still gets an answer.
-    await new Promise((resolve) => setTimeout(resolve, limits.drainAcceptMs));
+    if (accepts) await new Promise((resolve) => setTimeout(resolve, drainAcceptMs));
     this.#server.close();
-    for (const connection of this.#connections) connection.drain();
-    const leftMs = limits.drainMs - (performance.now() - startedAtMs);
-    await this.#until(() => this.#connections.size === 0, leftMs);
-    const cutOff = this.#connections.size;
-    for (const connection of [...this.#connections]) connection.destroy();
+    await this.#until(isEmpty, drainedBodyMs);
+    for (const connection of this.#connections) {
+      if (connection.closeIfIdle()) this.closedUntold++;
+    }
+    await this.#until(isEmpty, 0);
+    let cutOff = 0;
+    for (const connection of [...this.#connections]) {
+      if (connection.destroy()) cutOff++;
+    }
     return cutOff;
   }
 
   /** Stops at once, without a word. */
   close(): void {
     this.#server.close();
+    for (const socket of this.#held ?? []) socket.destroy();
     for (const connection of [...this.#connections]) connection.destroy();
   }
 
   #accept(socket: Socket): void {
+    if (this.#held !== null && this.connections < this.#context.limits.downstreamConnectionsMax) {
+      // One that is reset meanwhile is dropped when its turn comes.
+      socket.on("error", () => undefined);
+      this.#held.push(socket);
+      return;
+    }
     // Reset while it waited to be accepted. Its bytes can be read, but not whose they are: a tag
     // would not be believed, and the request would go to the baseline as if it had none.
     if (socket.remoteAddress === undefined) {
       socket.destroy();
       return;
     }
-    if (this.#connections.size >= this.#context.limits.downstreamConnectionsMax) {
-      this.refusedConnections++;
-      refuseConnection(socket, this.#context);
+    if (this.#context.overload === "refuses") {
+      this.#refuse(socket, "overloaded");
       return;
     }
-    this.#connections.add(
-      new Http1DownstreamConnection(socket, this.#context, (closed) => {
-        this.#connections.delete(closed);
-      }),
-    );
+    if (this.connections >= this.#context.limits.downstreamConnectionsMax) {
+      this.#refuse(socket, "connection-limit");
+      return;
+    }
+    // One that waits for its answer sends nothing: that its machine is gone has to be asked.
+    socket.setKeepAlive(true, this.#context.limits.peerProbeMs);
+    const intercepted = this.#interception?.intercepted(socket) ?? null;
+    if (intercepted === null && this.#interception !== null) {
+      this.#refuse(socket, "not-intercepted");
+      return;
+    }
+    if (intercepted !== null && this.#context.outbound !== null) {
+      if (this.#isOurs(socket, intercepted)) {
+        this.#refuse(socket, "loop");
+        return;
+      }
+      this.#connections.add(new CallConnection(socket, this.#context, intercepted, this));
+    } else this.#serve(socket, intercepted);
   }
 
-  async #until(isDone: () => boolean, timeoutMs: number): Promise<void> {
-    const deadlineMs = performance.now() + timeoutMs;
-    while (!isDone() && performance.now() < deadlineMs) {
+  /** A connection that this process opened itself came back: rules that do not leave its user alone. */
+  #isOurs({ remotePort = 0 }: Socket, { baseline }: Intercepted): boolean {
+    if (this.#context.pool.hasOpened(baseline, remotePort)) return true;
+    for (const { localPort } of this.#passing.get(baseline) ?? []) {
+      if (localPort === remotePort) return true;
+    }
+    return false;
+  }
+
+  // --- what redirected calls say
+
+  passes(call: CallConnection, why: PassedWhy): void {
+    this.passedCalls[why]++;
+    const others = this.#passing.get(call.endpoint) ?? new Set();
+    this.#passing.set(call.endpoint, others.add(call));
+  }
+
+  speaksHttp(call: CallConnection, socket: Socket, intercepted: Intercepted): void {
+    this.#connections.delete(call);
+    this.#serve(socket, intercepted);
+  }
+
+  callOver(call: CallConnection): void {
+    this.#connections.delete(call);
+    const others = this.#passing.get(call.endpoint);
+    others?.delete(call);
+    if (others?.size === 0) this.#passing.delete(call.endpoint);
+  }
+
+  #serve(socket: Socket, intercepted: Intercepted | null): void {
+    const connection = new Http1DownstreamConnection(
+      socket,
+      this.#context,
+      this.#onClosed,
+      intercepted,
+      this.#partsPool,
+    );
+    if (socket instanceof AcceptedSocket) socket.lendTo(connection);
+    this.#connections.add(connection);
+  }
+
+  readonly #onClosed = (closed: Http1DownstreamConnection): void => {
+    this.#connections.delete(closed);
+  };
+
+  /** Those who are told hold a file each for a moment; what is past them is reset without a word. */
+  #refuse(socket: Socket, code: keyof Listener["refusedConnections"]): void {
+    this.refusedConnections[code]++;
+    const told = Math.ceil(this.#context.limits.downstreamConnectionsMax / REFUSING_SHARE);
+    if (this.#refusing >= Math.min(REFUSING_MAX, Math.max(1, told))) {
+      socket.resetAndDestroy();
+      return;
+    }
+    this.#refusing++;
+    refuseConnection(socket, this.#context, code, () => {
+      this.#refusing--;
+    });
+  }
+
+  /** Waits until it is done, or the deadline of the drain is this near. */
+  async #until(isDone: () => boolean, beforeEndMs: number): Promise<void> {
+    while (!isDone() && performance.now() < this.#endAtMs - beforeEndMs) {
       await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
     }
   }
 }
 
+/** How to stop. */
+export interface DrainOptions {
+  /** False where others listen on the same socket, or are to be able to: nobody new is let in. */
+  readonly accepts?: boolean;
+  /** The deadline from now on; `drainMs` by default. */
+  readonly withinMs?: number;
+}
+
+/** What a listener asks of a connection, whatever it speaks. */
+interface OpenConnection {
+  /** Closes it if nothing is in progress on it; tells whether it was so. */
+  closeIfIdle(): boolean;
+  /** Cuts it off; tells whether anything was in progress. */
+  destroy(): boolean;
+}
+
 /** Connections that the kernel may hold before they are accepted. */
 const BACKLOG = 4_096;
 const DRAIN_POLL_MS = 10;
+
+/** Connections being refused at one time: enough to tell, too few to use up the files of the process. */
+const REFUSING_MAX = 128;
+const REFUSING_SHARE = 4;

@@ -15,6 +15,11 @@ test.each<[readonly string[], readonly string[]]>([
     ["Connection", "keep-alive", "X", "1", "connection", "close"],
     ["keep-alive", "close"],
   ],
+  // No white space in HTTP, though trim() takes it for one.
+  [
+    ["Connection", "\xa0close, keep-alive\xa0"],
+    ["\xa0close", "keep-alive\xa0"],
+  ],
 ])("%j names the options %j", (pairs, options) => {
   expect(connectionOptions(new MadeFields(pairs))).toEqual(options);
 });

@@ -1,8 +1,8 @@
-import { type FieldList, knownValue } from "./field-list.ts";
+import type { FieldList } from "./field-list.ts";
 import { FIELD } from "./known-field.ts";
 
-/** More options than this in `Connection` is abuse (Envoy's limit). */
-export const CONNECTION_OPTIONS_MAX = 10;
+/** Ten options in `Connection` and more are abuse (Envoy's limit). */
+export const CONNECTION_OPTIONS_MAX = 9;
 
 /**
  * The options of all `Connection` fields, lower case (RFC 9110 section 7.6.1); empty if none.
@@ -10,14 +10,14 @@ export const CONNECTION_OPTIONS_MAX = 10;
  */
 export function connectionOptions(fields: FieldList): readonly string[] {
   if ((fields.present & (1 << FIELD.CONNECTION)) === 0) return NO_OPTIONS;
-  const first = knownValue(fields, FIELD.CONNECTION) ?? "";
-  if (first.length === KEEP_ALIVE.length && first.toLowerCase() === KEEP_ALIVE) {
-    if (fields.find("connection", fields.find("connection", 0) + 1) < 0) return KEEP_ALIVE_ONLY;
-  }
+  const first = fields.findKnown(FIELD.CONNECTION, 0);
+  const next = fields.findKnown(FIELD.CONNECTION, first + 1);
+  if (next < 0 && fields.isValue(first, "keep-alive")) return KEEP_ALIVE_ONLY;
+  if (next < 0 && fields.isValue(first, "close")) return CLOSE_ONLY;
   const options: string[] = [];
-  for (let i = fields.find("connection", 0); i >= 0; i = fields.find("connection", i + 1)) {
+  for (let i = first; i >= 0; i = fields.findKnown(FIELD.CONNECTION, i + 1)) {
     for (const piece of fields.value(i).split(",")) {
-      const option = piece.trim().toLowerCase();
+      const option = withoutSpace(piece).toLowerCase();
       if (option === "") continue;
       options.push(option);
       if (options.length > CONNECTION_OPTIONS_MAX) return options;
@@ -26,6 +26,25 @@ export function connectionOptions(fields: FieldList): readonly string[] {
   return options;
 }
 
-const KEEP_ALIVE = "keep-alive";
-const KEEP_ALIVE_ONLY: readonly string[] = [KEEP_ALIVE];
+/** Without space and tab at its ends (RFC 9110 section 5.6.3); trim() would take obs-text such as 0xA0 too. */
+function withoutSpace(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isSpace(text.charCodeAt(start))) start++;
+  while (end > start && isSpace(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x09;
+}
+
+/** What nearly all say: nothing is made for them. */
+const KEEP_ALIVE_ONLY: readonly string[] = ["keep-alive"];
+const CLOSE_ONLY: readonly string[] = ["close"];
 const NO_OPTIONS: readonly string[] = [];
+
+/** Whether they name fields, and not only how the connection goes on. */
+export function nominatesFields(options: readonly string[]): boolean {
+  return options.length > 0 && options !== KEEP_ALIVE_ONLY && options !== CLOSE_ONLY;
+}

@@ -16,6 +16,12 @@ export interface FieldList {
   name(index: number): string;
   /** The value without white space around it, each byte one character (latin1). */
   value(index: number): string;
+  /** How many characters the value has. */
+  valueLength(index: number): number;
+  /** Whether the value is this text, letters compared without case. `text` is lower case. */
+  isValue(index: number, text: string): boolean;
+  /** The index of the first field at or after `from` with this known number; -1 if there is none. */
+  findKnown(id: number, from: number): number;
   /**
    * The index of the first field at or after `from` with this name, compared without case;
    * -1 if there is none. `name` is lower case.
@@ -49,6 +55,21 @@ export class MadeFields implements FieldList {
     return this.#pairs[index * 2 + 1] ?? "";
   }
 
+  valueLength(index: number): number {
+    return this.value(index).length;
+  }
+
+  isValue(index: number, text: string): boolean {
+    return this.value(index).toLowerCase() === text;
+  }
+
+  findKnown(id: number, from: number): number {
+    for (let i = from; i < this.count; i++) {
+      if (this.id(i) === id) return i;
+    }
+    return -1;
+  }
+
   find(name: string, from: number): number {
     for (let i = from; i < this.count; i++) {
       if (this.name(i).toLowerCase() === name) return i;
@@ -68,8 +89,6 @@ export function hasAny(fields: FieldList, mask: number): boolean {
 /** The value of the first field with this known number, or null. */
 export function knownValue(fields: FieldList, id: number): string | null {
   if ((fields.present & (1 << id)) === 0 || id === FIELD.OTHER) return null;
-  for (let i = 0; i < fields.count; i++) {
-    if (fields.id(i) === id) return fields.value(i);
-  }
-  return null;
+  const at = fields.findKnown(id, 0);
+  return at < 0 ? null : fields.value(at);
 }

@@ -36,6 +36,23 @@ describe("an edit", () => {
     expect(edit.added).toEqual(["d", "4"]);
   });
 
+  test("changes a value at one place, until another word on the line", () => {
+    const fields = new MadeFields(["a", "12345", "b", "1"]);
+    const edit = new HeadEdit(2);
+    edit.splice(0, 1, 3, ["x", "y"]);
+    expect([edit.isKept(0), edit.isDropped(0), edit.value(fields, 0)]).toEqual([
+      false,
+      false,
+      "1xy45",
+    ]);
+    expect(edit.spliceOf(1)).toBeUndefined();
+    edit.replace(0, "new");
+    expect([edit.spliceOf(0), edit.value(fields, 0)]).toEqual([undefined, "new"]);
+    edit.reset();
+    edit.splice(1, 0, 0, ["0"]);
+    expect([edit.value(fields, 0), edit.value(fields, 1)]).toEqual(["12345", "01"]);
+  });
+
   test("forgets everything with reset: nothing of one message is in the next", () => {
     const fields = new MadeFields(["a", "1"]);
     const edit = new HeadEdit(1);

@@ -2,18 +2,25 @@ import type { FieldList } from "./field-list.ts";
 
 const DROPPED = 1;
 const REPLACED = 2;
+const SPLICED = 3;
 
 /**
- * What to change in a head before it is passed on: lines dropped, values replaced, lines added.
+ * What to change in a head before it is passed on: lines dropped, values replaced or changed at one
+ * place, lines added.
  *
- * One per connection and direction, reset for each message. What is not named here is passed on
+ * One per message in progress and direction, reset for each. What is not named here is passed on
  * byte for byte, in order and case. Hot path.
  */
 export class HeadEdit {
   readonly #actions: Uint8Array;
   readonly #values: string[];
   readonly #added: string[] = [];
+  /** Of each pair in `added`: the whole line, where whoever added it has it written; else empty. */
+  readonly #addedLines: string[] = [];
+  readonly #splices: Splice[] = [];
   #changes = 0;
+  /** Behind the last line that is not kept. */
+  #touchedEnd = 0;
 
   constructor(fieldsMax: number) {
     this.#actions = new Uint8Array(fieldsMax);
@@ -22,8 +29,15 @@ export class HeadEdit {
 
   reset(): void {
     if (this.#changes === 0) return;
-    this.#actions.fill(0);
-    this.#added.length = 0;
+    for (let i = 0; i < this.#touchedEnd; i++) {
+      if (this.#actions[i] === REPLACED) this.#values[i] = "";
+      this.#actions[i] = 0;
+    }
+    this.#touchedEnd = 0;
+    // To set a length of 0 would give up the room, which the next message needs again.
+    while (this.#added.length > 0) this.#added.pop();
+    while (this.#addedLines.length > 0) this.#addedLines.pop();
+    while (this.#splices.length > 0) this.#splices.pop();
     this.#changes = 0;
   }
 
@@ -37,19 +51,51 @@ export class HeadEdit {
   }
 
   drop(index: number): void {
-    this.#actions[index] = DROPPED;
-    this.#changes++;
+    this.#touch(index, DROPPED);
   }
 
   replace(index: number, value: string): void {
-    this.#actions[index] = REPLACED;
+    this.#touch(index, REPLACED);
     this.#values[index] = value;
+  }
+
+  /**
+   * Puts `texts` in place of the characters `from` to `to` of a value; only for lines that are kept. No
+   * string is made of the value, so this is for long ones.
+   */
+  splice(index: number, from: number, to: number, texts: readonly string[]): void {
+    this.#touch(index, SPLICED);
+    this.#splices.push({ index, from, to, texts });
+  }
+
+  /** How a value is changed at one place; undefined if it is not. */
+  spliceOf(index: number): Splice | undefined {
+    if (this.#actions[index] !== SPLICED) return undefined;
+    return this.#splices.find((splice) => splice.index === index);
+  }
+
+  #touch(index: number, action: number): void {
+    this.#actions[index] = action;
+    if (index >= this.#touchedEnd) this.#touchedEnd = index + 1;
     this.#changes++;
   }
 
   add(name: string, value: string): void {
     this.#added.push(name, value);
+    this.#addedLines.push("");
     this.#changes++;
+  }
+
+  /** The same for a line that many messages get: it is written once, for all of them. */
+  addWritten({ name, value, line }: WrittenLine): void {
+    this.#added.push(name, value);
+    this.#addedLines.push(line);
+    this.#changes++;
+  }
+
+  /** The line of the pair at `index` of `added`, its line end included; empty if it is not written. */
+  addedLine(index: number): string {
+    return this.#addedLines[index >> 1] ?? "";
   }
 
   /** Puts `member=value` in front of a list line that was added before; false if there is none. */
@@ -57,6 +103,7 @@ export class HeadEdit {
     for (let i = 0; i < this.#added.length; i += 2) {
       if (this.#added[i] !== name) continue;
       this.#added[i + 1] = `${member}=${value},${this.#added[i + 1]}`;
+      this.#addedLines[i >> 1] = "";
       return true;
     }
     return false;
@@ -72,6 +119,29 @@ export class HeadEdit {
 
   /** The value as it will be passed on; call only for lines that are not dropped. */
   value(fields: FieldList, index: number): string {
-    return this.#actions[index] === REPLACED ? (this.#values[index] ?? "") : fields.value(index);
+    if (this.#actions[index] === REPLACED) return this.#values[index] ?? "";
+    const value = fields.value(index);
+    const splice = this.spliceOf(index);
+    if (splice === undefined) return value;
+    return value.slice(0, splice.from) + splice.texts.join("") + value.slice(splice.to);
   }
+}
+
+/** A line to add, as a pair and as HTTP/1.1 writes it. */
+export interface WrittenLine {
+  readonly name: string;
+  readonly value: string;
+  readonly line: string;
+}
+
+export function writtenLine(name: string, value: string): WrittenLine {
+  return { name, value, line: `${name}: ${value}\r\n` };
+}
+
+/** A change at one place of a value. */
+export interface Splice {
+  readonly index: number;
+  readonly from: number;
+  readonly to: number;
+  readonly texts: readonly string[];
 }

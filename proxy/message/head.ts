@@ -40,6 +40,10 @@ export interface RawHead {
   readonly end: number;
   /** Whether the start line may be passed on as it is. */
   readonly startLineIsCanonical: boolean;
+  /** Whether the field that frames the body is written as everybody writes it. */
+  readonly framingIsPlain: boolean;
   /** First byte of a field line; `count` gives the first byte of the empty line. */
   lineStart(index: number): number;
+  /** First byte of a field's value, white space before it left out. */
+  valueStart(index: number): number;
 }

@@ -24,8 +24,9 @@ export const FIELD = {
   FORKLANE_DECISION: 16,
   FORKLANE_TRACE: 17,
   FORKLANE_FAULT: 18,
+  MAX_FORWARDS: 19,
   /** Any other name that begins with `forklane-`: ours, whatever it will mean. */
-  FORKLANE_OTHER: 19,
+  FORKLANE_OTHER: 20,
 } as const;
 
 /** Names in the order of FIELD's numbers, FORKLANE_OTHER left out; lower case. */
@@ -49,6 +50,7 @@ const NAMES: readonly string[] = [
   "forklane-decision",
   "forklane-trace",
   "forklane-fault",
+  "max-forwards",
 ];
 
 /** The names of each length, so that a field is compared with at most three of them. */
@@ -83,9 +85,10 @@ const OWN_PREFIX = codesOf("forklane-");
  * with the name itself.
  */
 export function knownFieldByName(name: string): number {
-  const id = NAMES.indexOf(name);
-  return id < 0 ? FIELD.OTHER : id;
+  return BY_NAME.get(name) ?? FIELD.OTHER;
 }
+
+const BY_NAME: ReadonlyMap<string, number> = new Map(NAMES.map((name, id) => [name, id]));
 
 function codesOf(name: string): Uint8Array {
   return Uint8Array.from(name, (char) => char.charCodeAt(0));

@@ -22,11 +22,22 @@ export const FLOW = {
 } as const;
 export type Flow = (typeof FLOW)[keyof typeof FLOW];
 
+/** Where a connection was meant to go before the kernel redirected it to us. */
+export interface IntendedAddress {
+  /** An IP address, IPv6 without brackets. */
+  readonly address: string;
+  readonly port: number;
+}
+
 /** One exchange's half of the downstream connection. */
 export interface DownstreamStream {
   readonly head: RequestHead;
   /** IP address of who connected. */
   readonly address: string;
+  /** Null where the connection was not intercepted. */
+  readonly intendedAddress: IntendedAddress | null;
+  /** `host:port` of the baseline of its requests: that of the proxy, or as the caller dialled. */
+  readonly baseline: string;
   readonly protocol: "http/1.1" | "h2";
   /** Scratch for the changes of the head on its way up, and of the response's on its way down. */
   readonly requestEdit: HeadEdit;
@@ -51,11 +62,15 @@ export interface DownstreamStream {
 
 /** What a downstream connection tells the exchange. */
 export interface RequestListener {
-  /** The bytes are the exchange's to keep: downstream buffers are not used again. */
+  /**
+   * The bytes are the exchange's to keep while it says `keepsBody`. Otherwise they may be used
+   * again: see onRequestBatch.
+   */
   onRequestBody(bytes: Buffer): void;
   onRequestEnd(trailers: Trailers | null): void;
-  /** All of one read was told. */
-  onRequestBatch(): void;
+  readonly keepsBody: boolean;
+  /** All of one read was told. The answer says what became of its bytes. */
+  onRequestBatch(): Flow;
   /** After flush() said BLOCKED: go on. */
   onDownstreamFlowing(): void;
   /** The request cannot be read on: `downstream-closed`, `body-malformed`, a timeout. */

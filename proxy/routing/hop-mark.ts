@@ -26,6 +26,7 @@ export function readHopMark(fields: CarrierFields): HopMark | null {
   let found: HopMark | null = null;
   for (let line = fields.find("baggage", 0); line >= 0; line = fields.find("baggage", line + 1)) {
     const value = fields.value(line);
+    if (!value.includes(HOP_MEMBER)) continue;
     for (let start = 0; start <= value.length; ) {
       const end = memberEnd(value, start);
       const at = memberValueAt(value, start, end, HOP_MEMBER);

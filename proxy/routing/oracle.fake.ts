@@ -29,23 +29,38 @@ export interface PlainTag {
 
 /** Reads the default carriers. */
 export function plainTag(request: PlainRequest): PlainTag | null {
+  const isTag = (item: string) => memberName(item) === "sandbox";
+  return (
+    plainList(request.baggage, isTag, memberValue) ??
+    plainList(
+      request.header,
+      () => true,
+      (item) => item,
+    )
+  );
+}
+
+/** The first 8,192 bytes and 64 members count, whatever the header; our own marks are none of them. */
+function plainList(
+  lines: readonly string[],
+  isTag: (item: string) => boolean,
+  readItem: (item: string) => string,
+): PlainTag | null {
   const counted: string[] = [];
   const uncounted: string[] = [];
   let bytes = -1;
   let count = 0;
-  for (const raw of request.baggage.join(",").split(",")) {
-    const name = memberName(trim(raw));
-    const isCounted = trim(raw) !== "" && name !== "forklane-hop" && name !== "forklane-run";
-    if (isCounted) {
+  for (const raw of lines.join(",").split(",")) {
+    const item = trim(raw);
+    const name = memberName(item);
+    if (item === "") continue;
+    if (name !== "forklane-hop" && name !== "forklane-run") {
       bytes += raw.length + 1;
       count++;
     }
-    if (name !== "sandbox") continue;
-    (bytes <= 8192 && count <= 64 ? counted : uncounted).push(memberValue(trim(raw)));
+    if (isTag(item)) (bytes <= 8192 && count <= 64 ? counted : uncounted).push(readItem(item));
   }
-  const fromBaggage = combine(counted, uncounted);
-  if (fromBaggage !== null) return fromBaggage;
-  return combine(request.header.join(",").split(",").map(trim), []);
+  return combine(counted, uncounted);
 }
 
 /** Decides at a workload. */

@@ -131,6 +131,21 @@ export function checkWorkload(value: unknown): Result<CheckedWorkload, string> {
   });
 }
 
+/** Checks names and addresses of workloads, without routes: `{"shop/cart": {"hosts": [], ...}}`. */
+export function checkPlaces(
+  document: unknown,
+): Result<ReadonlyMap<string, CheckedWorkload>, string> {
+  return rooted(checkEach("", document, TABLE_WORKLOADS_MAX, checkNamedPlace));
+}
+
+function checkNamedPlace(name: string, value: unknown): Result<CheckedWorkload, string> {
+  if (!isObject(value)) return wrong("", value, "an object with hosts, addresses or baseline");
+  if (value["routes"] !== undefined) {
+    return err(".routes: they come with the table; here stands only where a workload is");
+  }
+  return checkNamedWorkload(name, { ...value, routes: {} });
+}
+
 /** A sandbox is a label here, but it is compared and shown: printable, and not endless. */
 const SANDBOX = /^[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,251}[A-Za-z0-9])?$/;
 

@@ -63,7 +63,10 @@ const NO_ROUTES: ReadonlyMap<string, Decision> = new Map();
 /** The table before the first table. */
 export function unknownTable(workloads: readonly string[]): RoutingTable {
   const head: TableHead = { revision: "", state: "unknown", known: NO_KEYS, expired: NO_KEYS };
-  return { ...head, workloads: new Map(workloads.map((name) => [name, emptyView(head, name)])) };
+  return {
+    ...head,
+    workloads: new Map(workloads.map((name) => [name, emptyWorkload(head, name)])),
+  };
 }
 
 /**
@@ -146,7 +149,7 @@ export function asCurrent(table: RoutingTable): RoutingTable {
 
 /** One workload's view; an empty one, with the same keys, for a workload the table does not have. */
 export function workloadTable(table: RoutingTable, workload: string): WorkloadTable {
-  return table.workloads.get(workload) ?? emptyView(table, workload);
+  return table.workloads.get(workload) ?? emptyWorkload(table, workload);
 }
 
 /** The table in its long form; parseTable reads it back as the same table, current. */
@@ -174,10 +177,11 @@ function view(head: TableHead, workload: string, checked: CheckedWorkload): Work
   const routes = new Map<string, Decision>();
   for (const [key, route] of checked.routes) routes.set(key, forkDecision(key, route));
   const { hosts, addresses, baseline } = checked;
-  return { ...emptyView(head, workload), routes, hosts, addresses, baseline };
+  return { ...emptyWorkload(head, workload), routes, hosts, addresses, baseline };
 }
 
-function emptyView(head: TableHead, workload: string): WorkloadTable {
+/** The view of a workload that has no forks, and of which nothing else is known. */
+export function emptyWorkload(head: TableHead, workload: string): WorkloadTable {
   return {
     revision: head.revision,
     state: head.state,

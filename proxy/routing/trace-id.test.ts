@@ -12,6 +12,7 @@ describe("a trace id", () => {
   test.each([
     ["traceparent", `00-${ID}-${SPAN}-01`, ID],
     ["traceparent", `cc-${ID}-${SPAN}-01-what-comes-later`, ID],
+    ["traceparent", `cc-${ID}-${SPAN}-01-${"0".repeat(16)}-later`, ID],
     ["b3", `${ID}-${SPAN}-1`, ID],
     ["b3", `${HALF}-${SPAN}`, PADDED],
     ["X-B3-TraceId", ID, ID],

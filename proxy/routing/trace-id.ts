@@ -25,8 +25,7 @@ function firstValue(fields: CarrierFields, name: string): string {
 }
 
 /** W3C Trace Context section 3.2: later versions may append, version `ff` is invalid. */
-const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$/;
-const ZERO_SPAN = "-0000000000000000-";
+const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/;
 /** 64 or 128 bits. */
 const B3_ID = /^(?:[0-9a-f]{16}|[0-9a-f]{32})$/i;
 /** Jaeger leaves out zeros in front. */
@@ -35,10 +34,10 @@ const ALL_ZERO = /^0*$/;
 const UINT64_MAX = 0xffff_ffff_ffff_ffffn;
 
 function fromTraceparent(text: string): string | null {
-  const match = TRACEPARENT.exec(text);
-  const id = match?.[1];
-  if (id === undefined || (text.startsWith("00") && match?.[2] !== undefined)) return null;
-  return ALL_ZERO.test(id) || text.includes(ZERO_SPAN) ? null : id;
+  const [, id, span, more] = TRACEPARENT.exec(text) ?? [];
+  if (id === undefined || span === undefined) return null;
+  if (text.startsWith("00") && more !== undefined) return null;
+  return ALL_ZERO.test(id) || ALL_ZERO.test(span) ? null : id;
 }
 
 function fromHex(text: string, form: RegExp): string | null {

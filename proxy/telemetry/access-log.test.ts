@@ -6,7 +6,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type AccessLog, escapeControls, pathOf, startAccessLog } from "./access-log.ts";
+import { type AccessLog, startAccessLog } from "./access-log.ts";
+import { pathOf } from "./access-log-line.ts";
+import { escapeControls } from "./ascii-line.ts";
 import { fieldList, taggedExchange, untaggedExchange } from "./finished-exchange.fake.ts";
 
 let dir: string;

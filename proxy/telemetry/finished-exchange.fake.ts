@@ -10,6 +10,9 @@ export function fieldList(fields: readonly (readonly [string, string])[]): Field
 /** An exchange tagged `jane-42` that its fork answered; for tests. */
 export function taggedExchange(changes: Partial<FinishedExchange> = {}): FinishedExchange {
   return {
+    mode: "inbound",
+    workload: "shop/cart",
+    healed: null,
     decision: decision({}),
     revision: "e.1",
     tagText: "jane-42",

@@ -6,7 +6,7 @@ import { DROPPED_KEYS_MAX, HopRecords, type TakenHops } from "./hop-records.ts";
 const MEGABYTE = 1024 * 1024;
 
 function newRecords(limits: { recordsMax?: number; recordsPerKeyMax?: number } = {}): HopRecords {
-  const who = { workload: "shop/cart", proxy: "cart-1", mode: "inbound", sandbox: null } as const;
+  const who = { workload: "shop/cart", proxy: "cart-1", sandbox: null } as const;
   return new HopRecords({ ...who, ...limits });
 }
 
@@ -31,6 +31,13 @@ function parse(taken: TakenHops): HopRecord[] {
 }
 
 describe("hop records", () => {
+  it("of a call are the callee's, name the caller, and say that its tag was given back", () => {
+    const records = newRecords();
+    const call = { mode: "outbound", workload: "shop/pricing", healed: "affinity" } as const;
+    records.finished(taggedExchange(call));
+    expect(parse(take(records))).toMatchObject([{ ...call, caller: "shop/cart", proxy: "cart-1" }]);
+  });
+
   it("hold what a trace is built from, and nothing of an untagged exchange", () => {
     const records = newRecords();
     const traceId = "0af7651916cd43dd8448eb211c80319c";
@@ -49,6 +56,7 @@ describe("hop records", () => {
         proxy: "cart-1",
         mode: "inbound",
         sandbox: null,
+        healed: null,
         tag: "jane-42",
         key: "jane-42",
         outcome: "fork",

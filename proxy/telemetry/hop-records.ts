@@ -4,6 +4,7 @@ import type { ExchangeSink, FinishedExchange } from "../exchange/record.ts";
 import { detached } from "../routing/recent-map.ts";
 import { TAG_TEXT_CHARS_MAX } from "../routing/tag.ts";
 import { readTraceId } from "../routing/trace-id.ts";
+import type { Observations } from "./observations.ts";
 
 /**
  * Holds hop records of tagged exchanges until control has them.
@@ -28,11 +29,13 @@ export const DROPPED_KEYS_MAX = 1_000;
 
 /** Who the records are from. */
 export interface HopRecordsOptions {
+  /** What the proxy stands next to: the caller of its outbound exchanges. */
   readonly workload: string;
   /** Instance of this proxy. */
   readonly proxy: string;
-  readonly mode: HopRecord["mode"];
   readonly sandbox: string | null;
+  /** Told of every exchange while control observes; absent: nobody is. */
+  readonly observations?: Observations;
   readonly recordsMax?: number;
   readonly recordsPerKeyMax?: number;
 }
@@ -49,6 +52,7 @@ export interface TakenHops {
 /** See above. One batch is out at a time. */
 export class HopRecords implements ExchangeSink {
   readonly #options: HopRecordsOptions;
+  readonly #observations: Observations | null;
   readonly #recordsMax: number;
   readonly #perKeyMax: number;
   /** Oldest first; the first `#out.count` are on their way. */
@@ -60,6 +64,7 @@ export class HopRecords implements ExchangeSink {
 
   constructor(options: HopRecordsOptions) {
     this.#options = options;
+    this.#observations = options.observations ?? null;
     this.#recordsMax = options.recordsMax ?? HOP_RECORDS_MAX;
     this.#perKeyMax = options.recordsPerKeyMax ?? HOP_RECORDS_PER_KEY_MAX;
   }
@@ -75,6 +80,7 @@ export class HopRecords implements ExchangeSink {
   }
 
   finished(exchange: FinishedExchange): void {
+    if (this.#observations?.isOpen === true) this.#observations.observe(exchange);
     if (exchange.root === "") return;
     const tag = exchange.tagText.slice(0, TAG_TEXT_CHARS_MAX);
     const key = exchange.decision.key ?? firstKey(tag);
@@ -106,11 +112,12 @@ export class HopRecords implements ExchangeSink {
       hop: detached(exchange.hop),
       parent: exchange.parent === null ? null : detached(exchange.parent),
       timeMs: exchange.startEpochMs,
-      caller: exchange.downstreamAddress === "" ? null : exchange.downstreamAddress,
-      workload: this.#options.workload,
+      caller: this.#callerOf(exchange),
+      workload: exchange.workload,
       proxy: this.#options.proxy,
-      mode: this.#options.mode,
+      mode: exchange.mode,
       sandbox: this.#options.sandbox,
+      healed: exchange.healed,
       tag,
       key,
       outcome: decision.outcome,
@@ -131,6 +138,11 @@ export class HopRecords implements ExchangeSink {
       closedBy: exchange.closedBy,
       fault: exchange.fault,
     };
+  }
+
+  #callerOf({ mode, downstreamAddress }: FinishedExchange): string | null {
+    if (mode === "outbound") return this.#options.workload;
+    return downstreamAddress === "" ? null : downstreamAddress;
   }
 
   /**

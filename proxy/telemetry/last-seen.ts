@@ -6,7 +6,7 @@ import { detached } from "../routing/recent-map.ts";
  * Remembers when a request with each live key was last seen: control ends idle sandboxes by it.
  *
  * Before: exchange/record.ts. After: watch/report.ts.
- * Hot path: one map entry for a tagged exchange, nothing for an untagged one.
+ * Hot path: one lookup for a tagged exchange, nothing for an untagged one.
  */
 
 /** Keys remembered; the one seen longest ago is forgotten first, after it was reported. */
@@ -14,22 +14,23 @@ export const LAST_SEEN_KEYS_MAX = 10_000;
 
 /** See above. Keys that the table does not know are not remembered: they are anybody's text. */
 export class LastSeen implements ExchangeSink {
-  readonly #epochMsByKey: LRUCache<string, number>;
+  readonly #seen: LRUCache<string, { epochMs: number }>;
 
   constructor(keysMax = LAST_SEEN_KEYS_MAX) {
-    this.#epochMsByKey = new LRUCache({ max: keysMax });
+    this.#seen = new LRUCache({ max: keysMax });
   }
 
   finished(exchange: FinishedExchange): void {
     const { key, reason } = exchange.decision;
     if (key === null || reason === "unknown-key" || reason === "expired") return;
     if (reason === "table-unknown" || reason === "table-stale" || reason === "loop") return;
-    const kept = this.#epochMsByKey.has(key) ? key : detached(key);
-    this.#epochMsByKey.set(kept, exchange.startEpochMs);
+    const before = this.#seen.get(key);
+    if (before === undefined) this.#seen.set(detached(key), { epochMs: exchange.startEpochMs });
+    else before.epochMs = exchange.startEpochMs;
   }
 
   /** Key to milliseconds since the Unix epoch. */
   byKey(): Record<string, number> {
-    return Object.fromEntries(this.#epochMsByKey.entries());
+    return Object.fromEntries(Array.from(this.#seen, ([key, { epochMs }]) => [key, epochMs]));
   }
 }

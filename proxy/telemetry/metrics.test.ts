@@ -35,6 +35,20 @@ describe("metrics", () => {
     expect(written).toContain("forklane_bugs_total 1");
   });
 
+  it("have as many series after ten thousand different requests as after two", async () => {
+    const metrics = new Metrics({ workload: "shop/cart" });
+    metrics.finished(untaggedExchange());
+    metrics.finished(taggedExchange());
+    const before = (await lines(metrics)).length;
+    for (let i = 0; i < 10_000; i++) {
+      const target = `/${i}?q=${i}`;
+      const downstreamAddress = `10.0.${i >> 8}.${i & 255}`;
+      metrics.finished(untaggedExchange({ method: `M${i}`, target, downstreamAddress }));
+      metrics.finished(taggedExchange({ tagText: `key-${i}`, status: i % 1_000 }));
+    }
+    expect((await lines(metrics)).length).toBe(before);
+  });
+
   it("write durations as cumulative buckets, the longest in +Inf", async () => {
     const metrics = new Metrics({ workload: "shop/cart" });
     for (const ms of [1, 30, 61_000]) {

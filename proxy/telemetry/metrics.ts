@@ -1,12 +1,12 @@
-import type { Metric, Registry } from "prom-client";
 import type { ExchangeSink, FinishedExchange } from "../exchange/record.ts";
 import { FAULTS, type FaultCode } from "../fault.ts";
 import type { Outcome, Reason } from "../routing/decision.ts";
+import { type Exposition, expositionOf, type MetricSample, type SampleValue } from "./samples.ts";
 
 /**
  * Counts exchanges, and writes the counts for Prometheus when somebody asks.
  *
- * Before: exchange/record.ts. After: admin/admin.ts (`/metrics`) and watch/report.ts (`counters`).
+ * Before: exchange/record.ts. After: samples.ts for admin (`/metrics`), watch/report.ts (`counters`).
  * Invariant: labels come from closed sets (workload, outcome, reason, fault code), never from a peer.
  * Hot path: `finished` adds to plain numbers; prom-client is loaded with the first scrape.
  */
@@ -47,7 +47,10 @@ export interface MetricReadings {
   /** Requests with tags that differ. */
   readonly tagAmbiguous?: number;
   readonly connectionsOpen?: number;
-  readonly connectionLimitHits?: number;
+  /** Connections that were not let in, by why: nobody began an exchange on them. */
+  readonly connectionsRefused?: Readonly<Partial<Record<FaultCode, number>>>;
+  /** Calls that were passed untouched, by why. The whys are a closed set. */
+  readonly callsPassed?: Readonly<Record<string, number>> | null;
   readonly accessLogLinesDropped?: number;
 }
 
@@ -67,7 +70,6 @@ export class Metrics implements ExchangeSink {
   #responseBytes = 0;
   #repeated = 0;
   #bugs = 0;
-  #registry: Promise<Registry> | null = null;
 
   constructor(options: MetricsOptions) {
     this.#options = options;
@@ -106,23 +108,16 @@ export class Metrics implements ExchangeSink {
   }
 
   /** The text for Prometheus, and its content type. */
-  async exposition(): Promise<{ readonly contentType: string; readonly text: string }> {
-    this.#registry ??= this.#buildRegistry();
-    const registry = await this.#registry;
-    return { contentType: registry.contentType, text: await registry.metrics() };
+  exposition(): Promise<Exposition> {
+    return expositionOf(this.samples());
   }
 
-  async #buildRegistry(): Promise<Registry> {
-    const prometheus = await import("prom-client");
-    const registry = new prometheus.Registry();
-    for (const metric of this.#describe()) {
-      // prom-client asks a metric only for its name and for `get`; the numbers stay here.
-      registry.registerMetric(metric as unknown as Metric);
-    }
-    return registry;
+  /** What the metrics say now. */
+  samples(): MetricSample[] {
+    return this.#describe();
   }
 
-  #describe(): CollectedMetric[] {
+  #describe(): MetricSample[] {
     const workload = this.#options.workload;
     return [
       counter("forklane_exchanges_total", "Exchanges that are over, by final decision.", () =>
@@ -133,12 +128,13 @@ export class Metrics implements ExchangeSink {
             labels: { workload, outcome, reason },
           })),
       ),
-      counter("forklane_faults_total", "Exchanges that failed, by code of the fault table.", () =>
-        (Object.keys(FAULTS) as FaultCode[]).map((code) => ({
-          value: this.#faults[code],
+      counter("forklane_faults_total", "What failed or was refused, by code.", () => {
+        const refused = this.#options.readings?.().connectionsRefused ?? {};
+        return (Object.keys(FAULTS) as FaultCode[]).map((code) => ({
+          value: this.#faults[code] + (refused[code] ?? 0),
           labels: { code },
-        })),
-      ),
+        }));
+      }),
       histogram(
         "forklane_exchange_duration_seconds",
         "From the request head to the end of the exchange.",
@@ -161,7 +157,7 @@ export class Metrics implements ExchangeSink {
     ];
   }
 
-  #describeReadings(): CollectedMetric[] {
+  #describeReadings(): MetricSample[] {
     const read = () => this.#options.readings?.() ?? {};
     return [
       gauge("forklane_table_age_seconds", "Since control last confirmed the routing table.", () =>
@@ -188,8 +184,11 @@ export class Metrics implements ExchangeSink {
       gauge("forklane_downstream_connections", "Open downstream connections.", () =>
         optional(read().connectionsOpen),
       ),
-      counter("forklane_connection_limit_total", "Connections refused by the limit.", () =>
-        optional(read().connectionLimitHits),
+      counter("forklane_calls_passed_total", "Redirected calls passed untouched, by why.", () =>
+        Object.entries(read().callsPassed ?? {}).map(([why, value]) => ({
+          value,
+          labels: { why },
+        })),
       ),
       counter("forklane_access_log_lines_dropped_total", "Lines that could not be written.", () =>
         optional(read().accessLogLinesDropped),
@@ -234,7 +233,7 @@ class DurationHistogram {
   }
 
   /** Cumulative, as the exposition format wants them. */
-  values(outcome: string): CollectedValue[] {
+  values(outcome: string): SampleValue[] {
     const name = "forklane_exchange_duration_seconds";
     let count = 0;
     const buckets = Array.from(this.#buckets, (inBucket, i) => {
@@ -250,33 +249,12 @@ class DurationHistogram {
   }
 }
 
-interface CollectedValue {
-  readonly value: number;
-  readonly labels: Readonly<Record<string, string | number>>;
-  /** Where it differs from the metric's own: `_bucket`, `_sum`, `_count`. */
-  readonly metricName?: string;
-}
-
-/** What prom-client's registry asks of a metric. */
-interface CollectedMetric {
-  readonly name: string;
-  get(): Promise<{
-    readonly name: string;
-    readonly help: string;
-    readonly type: string;
-    readonly values: readonly CollectedValue[];
-    readonly aggregator: "sum";
-  }>;
-}
-
-function collected(type: string) {
-  return (
-    name: string,
-    help: string,
-    values: () => readonly CollectedValue[],
-  ): CollectedMetric => ({
+function collected(type: MetricSample["type"]) {
+  return (name: string, help: string, values: () => readonly SampleValue[]): MetricSample => ({
     name,
-    get: async () => ({ name, help, type, values: values(), aggregator: "sum" }),
+    help,
+    type,
+    values: values(),
   });
 }
 
@@ -284,15 +262,15 @@ const counter = collected("counter");
 const gauge = collected("gauge");
 const histogram = collected("histogram");
 
-function single(value: number): CollectedValue[] {
+function single(value: number): SampleValue[] {
   return [{ value, labels: {} }];
 }
 
-function optional(value: number | null | undefined, divisor = 1): CollectedValue[] {
+function optional(value: number | null | undefined, divisor = 1): SampleValue[] {
   return value === undefined || value === null ? [] : single(value / divisor);
 }
 
-function describeRuntime(): CollectedMetric[] {
+function describeRuntime(): MetricSample[] {
   return [
     gauge("process_resident_memory_bytes", "Resident memory.", () =>
       single(process.memoryUsage.rss()),

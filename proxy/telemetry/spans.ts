@@ -2,7 +2,7 @@ import type { Attributes, SpanContext, Tracer } from "@opentelemetry/api";
 import type { OtlpConfig } from "../config.ts";
 import type { ExchangeSink, FinishedExchange } from "../exchange/record.ts";
 import type { FieldList } from "../message/field-list.ts";
-import { pathOf } from "./access-log.ts";
+import { pathOf } from "./access-log-line.ts";
 
 /**
  * Sends a span for each exchange that the incoming trace flags as sampled, over OTLP/HTTP.
@@ -78,7 +78,7 @@ class SpanSink implements Spans {
     if (parent === null) return;
     const { trace, ROOT_CONTEXT, SpanKind, SpanStatusCode } = this.#api;
     const totalMs = exchange.endedAtMs - exchange.startedAtMs;
-    const startMs = exchange.startEpochMs === 0 ? Date.now() - totalMs : exchange.startEpochMs;
+    const startMs = exchange.startEpochMs;
     const method = METHODS.has(exchange.method) ? exchange.method : "_OTHER";
     const span = this.#tracer.startSpan(
       method === "_OTHER" ? "HTTP" : method,

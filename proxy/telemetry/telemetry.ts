@@ -1,9 +1,11 @@
+import type { Clock } from "../../core/clock.ts";
 import type { ProxyConfig } from "../config.ts";
 import type { ExchangeSink } from "../exchange/record.ts";
 import { startAccessLog } from "./access-log.ts";
 import { HopRecords } from "./hop-records.ts";
 import { LastSeen } from "./last-seen.ts";
 import { type MetricReadings, Metrics } from "./metrics.ts";
+import { Observations } from "./observations.ts";
 import { startSpans } from "./spans.ts";
 
 /** All that is told of exchanges, and how to stop it. */
@@ -11,6 +13,7 @@ export interface Telemetry {
   readonly sinks: readonly ExchangeSink[];
   readonly metrics: Metrics;
   readonly hops: HopRecords;
+  readonly observations: Observations;
   readonly lastSeen: LastSeen;
   /** Numbers that others keep; set once they exist. */
   readings: () => MetricReadings;
@@ -22,11 +25,12 @@ export interface Telemetry {
  *
  * Before: proxy.ts. After: each exchange/record.ts.
  */
-export async function startTelemetry(config: ProxyConfig): Promise<Telemetry> {
-  const { workload, instance: proxy, mode, sandbox } = config;
+export async function startTelemetry(config: ProxyConfig, clock: Clock): Promise<Telemetry> {
+  const { workload, instance: proxy, sandbox, carriers } = config;
   const spans = await startSpans(config.otlp, workload);
   const accessLog = await startAccessLog(config.accessLog, workload);
-  const hops = new HopRecords({ workload, proxy, mode, sandbox });
+  const observations = new Observations({ workload, proxy, sandbox, carriers, clock });
+  const hops = new HopRecords({ workload, proxy, sandbox, observations });
   const lastSeen = new LastSeen();
   const telemetry: Telemetry = {
     metrics: new Metrics({
@@ -38,6 +42,7 @@ export async function startTelemetry(config: ProxyConfig): Promise<Telemetry> {
       }),
     }),
     hops,
+    observations,
     lastSeen,
     readings: () => ({}),
     get sinks() {

@@ -15,6 +15,7 @@ import { connectionOptions } from "../message/connection-options.ts";
 import type { Trailers } from "../message/field-list.ts";
 import { BODY_UNSIZED, type RequestHead } from "../message/head.ts";
 import type { HeadEdit } from "../message/head-edit.ts";
+import { FIELD } from "../message/known-field.ts";
 import {
   FLOW,
   type Flow,
@@ -88,6 +89,9 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
       host: address.host,
       port: address.port,
       noDelay: true,
+      // A service may take its time with an answer; one whose machine is gone never gives it.
+      keepAlive: true,
+      keepAliveInitialDelay: limits.peerProbeMs,
       allowHalfOpen: true,
       highWaterMark: limits.bufferedBytesMax,
       onread: {
@@ -103,6 +107,11 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
     this.#socket.on("error", (error: NodeJS.ErrnoException) => this.#onError(error));
     this.#socket.on("close", () => this.#lose("upstream-closed"));
     ticker.add(this);
+  }
+
+  /** The port that it comes from; 0 before the kernel has chosen one. */
+  get localPort(): number {
+    return this.#socket.localPort ?? 0;
   }
 
   get isIdle(): boolean {
@@ -126,7 +135,7 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
   sendHead(head: RequestHead, edit: HeadEdit): void {
     this.#isHeadRequest = head.method === "HEAD";
     const sendsChunks = head.hasBody && head.bodyBytes === BODY_UNSIZED;
-    this.#writer.head(encodeRequestHead(head, edit), sendsChunks);
+    encodeRequestHead(head, edit, this.#writer.head(sendsChunks));
   }
 
   sendBody(bytes: Buffer): void {
@@ -325,8 +334,7 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
     if (head.minorVersion === 0 || this.#decoder.endsWithConnection) return false;
     this.#idleMaxMs = this.#limits.upstreamIdleMs;
     const options = connectionOptions(head);
-    if (options.length === 0 && head.find("keep-alive", 0) < 0) return true;
-    const announced = head.find("keep-alive", 0);
+    const announced = head.findKnown(FIELD.KEEP_ALIVE, 0);
     if (announced >= 0) this.#idleMaxMs = idleFrom(head.value(announced), this.#idleMaxMs);
     return !options.includes("close") && this.#idleMaxMs > 0;
   }
@@ -381,7 +389,9 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#ticker.delete(this);
-    this.#socket.destroy();
+    // A reset where bytes are lost anyway: the kernel would keep its part for a service that reads none.
+    if (this.#socket.writableLength > 0) this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
     this.#owner.onClosed(this);
   }
 

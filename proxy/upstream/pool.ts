@@ -61,6 +61,14 @@ export class UpstreamPool implements UpstreamConnectionOwner, Ticking {
     }
   }
 
+  /** Whether a connection of ours to `endpoint` comes from this port: it was not somebody else's. */
+  hasOpened(endpoint: string, localPort: number): boolean {
+    for (const { localPort: own } of this.#slots.get(endpoint)?.members ?? []) {
+      if (own === localPort) return true;
+    }
+    return false;
+  }
+
   /** Takes a waiter out of the line: it is told nothing any more. */
   withdraw(endpoint: string, waiter: UpstreamWaiter): void {
     const waiting = this.#slots.get(endpoint)?.waiting;
@@ -159,7 +167,7 @@ export class UpstreamPool implements UpstreamConnectionOwner, Ticking {
   /** The connection used last, so that the others grow old and are closed. */
   #takeIdle(slot: Slot, mustBeRecent: boolean): UpstreamConnection | null {
     const oldest = this.#ticker.nowMs - this.#limits.upstreamFreshMs;
-    const connection = slot.idle.at(-1);
+    const connection = slot.idle[slot.idle.length - 1];
     if (connection === undefined) return null;
     if (mustBeRecent && connection.idleSinceMs < oldest) return null;
     slot.idle.pop();
@@ -193,6 +201,8 @@ export class UpstreamPool implements UpstreamConnectionOwner, Ticking {
 /** A connection to an upstream, whatever the protocol version. */
 export interface UpstreamConnection extends UpstreamStream {
   readonly endpoint: string;
+  /** The port that it comes from; 0 before the kernel has chosen one. */
+  readonly localPort: number;
   /** Set when its endpoint left the table: not used again. */
   readonly isRetired: boolean;
   /** Since when it has been idle, in milliseconds on the ticker's clock. */

@@ -1,7 +1,7 @@
 import { err, type Result } from "../../core/result.ts";
 import { compareRevisions, isRevision } from "../../core/revision.ts";
 import type { SseEvent } from "../../core/sse.ts";
-import type { FlushEvent, RoutesEvent, TableDocument } from "../../core/watch-events.ts";
+import type { FlushEvent, RoutesEvent, RunsEvent, TableDocument } from "../../core/watch-events.ts";
 import { parseTable, type RoutingTable, withKeys, withRoutes } from "../routing/table.ts";
 
 /**
@@ -23,6 +23,7 @@ const FLUSH_ID_CHARS_MAX = 200;
 export type Applied =
   | { readonly kind: "table"; readonly event: "snapshot" | "routes" | "keys" }
   | { readonly kind: "flush"; readonly id: string }
+  | { readonly kind: "runs"; readonly observeMs: number }
   | { readonly kind: "heard" }
   | {
       readonly kind: "rejected";
@@ -30,6 +31,24 @@ export type Applied =
       readonly revision: string | null;
       readonly why: string;
     };
+
+/** An event that made one table of another, as control sent it. */
+export interface TableChange {
+  readonly kind: "routes" | "keys";
+  /** Of the table after it. */
+  readonly revision: string;
+  /** RoutesEvent or KeysEvent as JSON. */
+  readonly data: string;
+}
+
+/** The table after a change; which of the two is newer was judged before. */
+export function changedTable(
+  table: RoutingTable,
+  { kind, revision, data }: TableChange,
+): Result<RoutingTable, string> {
+  const body = parseJson(data);
+  return kind === "routes" ? changeRoutes(table, body, revision) : withKeys(table, revision, body);
+}
 
 /** See above. Holds the table as control last described it, and its revision. */
 export class TableApplier {
@@ -96,6 +115,8 @@ export class TableApplier {
         return this.#applyChange(event.event, event);
       case "flush":
         return readFlush(event.data);
+      case "runs":
+        return readRuns(event.data);
       default:
         return { kind: "heard" };
     }
@@ -137,9 +158,7 @@ export class TableApplier {
     if (order === "unrelated") {
       return this.#reject("other-epoch", revision, `it does not follow ${this.#revision}`);
     }
-    const body = parseJson(event.data);
-    const changed =
-      kind === "routes" ? changeRoutes(table, body, revision) : withKeys(table, revision, body);
+    const changed = changedTable(table, { kind, revision, data: event.data });
     if (!changed.ok) return this.#reject("unreadable", revision, changed.error);
     this.#take(changed.value, revision);
     return { kind: "table", event: kind };
@@ -179,6 +198,18 @@ function readFlush(text: string): Applied {
   const id = event?.flush;
   if (typeof id !== "string" || id.length > FLUSH_ID_CHARS_MAX) return { kind: "heard" };
   return { kind: "flush", id };
+}
+
+/** The longest of the runs that ask for observations; a kind that is not known asks for none. */
+function readRuns(text: string): Applied {
+  const event = parseJson(text) as Partial<RunsEvent> | null;
+  if (!Array.isArray(event?.runs)) return { kind: "heard" };
+  let observeMs = 0;
+  for (const run of event.runs as readonly Partial<RunsEvent["runs"][number]>[]) {
+    const forMs = run?.kind === "propagation" ? run.forMs : undefined;
+    if (typeof forMs === "number" && forMs > observeMs) observeMs = forMs;
+  }
+  return { kind: "runs", observeMs };
 }
 
 /** Null where it is no JSON: no event is null. */

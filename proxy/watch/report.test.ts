@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FakeControl } from "./control.fake.ts";
 import { ControlApi } from "./control-api.ts";
 import { Reporter, type ReporterOptions, selectSeen } from "./report.ts";
-import { QueuedHops } from "./watched-proxy.fake.ts";
+import { QueuedHops, QueuedObservations } from "./watched-proxy.fake.ts";
 
 const STATUS = {
   workloads: ["shop/cart"],
@@ -20,6 +20,7 @@ const STATUS = {
 
 let control: FakeControl;
 let hops: QueuedHops;
+let observations: QueuedObservations;
 let faults: string[];
 let reporter: Reporter;
 
@@ -27,6 +28,7 @@ beforeEach(async () => {
   control = new FakeControl();
   await control.start();
   hops = new QueuedHops();
+  observations = new QueuedObservations();
   faults = [];
 });
 afterEach(async () => {
@@ -39,6 +41,7 @@ function start(options: Partial<ReporterOptions> = {}): void {
     api: new ControlApi({ control: control.url, tokenFile: null }),
     instance: "cart-1",
     hops,
+    observations,
     status: () => STATUS,
     lastSeen: () => ({}),
     onFault: (why) => faults.push(why),
@@ -90,6 +93,28 @@ describe("reports", () => {
     await expect.poll(() => hops.held).toBe(0);
     control.postStatus = 0;
     expect(control.records).toEqual([]);
+  });
+
+  it("send observations before the batch that answers a flush, and say how many were left out", async () => {
+    observations.lines.push('{"kind":"observation"}\n');
+    observations.dropped = 2;
+    start();
+    reporter.flush("flush-1");
+    await expect.poll(() => control.batches.at(-1)?.batch.flush).toBe("flush-1");
+    expect(control.records).toEqual([{ kind: "observation" }]);
+    expect(control.batches.at(-1)?.batch.observationsDropped).toBe(2);
+    expect(observations.lines).toEqual([]);
+  });
+
+  it("keep observations until control has answered, unless it never will", async () => {
+    observations.lines.push('{"kind":"observation"}\n');
+    control.postStatus = 503;
+    start();
+    await expect.poll(() => faults).toHaveLength(1);
+    expect(observations.lines).toHaveLength(1);
+    control.postStatus = 400;
+    await expect.poll(() => observations.dropped).toBe(1);
+    expect(observations.lines).toEqual([]);
   });
 
   it("answer a flush that came while control was away", async () => {

@@ -12,6 +12,11 @@ import type { ControlApi } from "./control-api.ts";
 
 /** Bytes of records in one batch: half of what control takes. */
 const BATCH_BYTES_MAX = 512 * 1024;
+/** Bytes of observations beside them. */
+const OBSERVATIONS_BYTES_MAX = 256 * 1024;
+
+/** Media type of a batch. */
+const NDJSON = "application/x-ndjson";
 
 /** How often hop records are looked for. */
 const HOPS_INTERVAL_MS = 250;
@@ -39,6 +44,18 @@ export interface HopSource {
   discard(taken: TakenHops): void;
 }
 
+/** Where observations wait, while control observes and until it has them. */
+export interface ObservationSource {
+  /** Left out since the window opened. */
+  readonly dropped: number;
+  /** Begins, prolongs or (0) ends the window, in milliseconds from now. */
+  observeFor(ms: number): void;
+  /** The oldest as NDJSON of at most `bytesMax` bytes; null if there are none. */
+  take(bytesMax: number): { readonly lines: string; readonly count: number } | null;
+  /** The first `count` are settled: control has them, or they count as left out. */
+  remove(count: number, wasTaken: boolean): void;
+}
+
 /** Records on their way to control. */
 export interface TakenHops {
   readonly lines: string;
@@ -51,6 +68,7 @@ export interface ReporterOptions {
   readonly api: ControlApi;
   readonly instance: string;
   readonly hops: HopSource;
+  readonly observations: ObservationSource;
   readonly statusIntervalMs?: number;
   /** All but what the reporter adds. */
   status(): Omit<ProxyStatus, "lastSeen" | "leaving">;
@@ -88,6 +106,11 @@ export class Reporter {
     this.#status.request();
   }
 
+  /** Somebody waits for hop records to leave: they are sent now. */
+  hurry(): void {
+    this.#hops.request();
+  }
+
   /** Control is back: what failed before is tried now. */
   reconnected(): void {
     this.#status.retryNow();
@@ -120,24 +143,46 @@ export class Reporter {
     return null;
   }
 
-  /** Posts batches until the source is empty and every flush that waits is answered. */
+  /** Posts batches until the sources are empty and every flush that waits is answered. */
   async #postHops(): Promise<string | null> {
     const { hops } = this.#options;
     for (;;) {
+      const why = await this.#postObservations();
+      if (why !== null) return why;
       const taken = hops.take(BATCH_BYTES_MAX);
       const isLast = taken === null || hops.held <= taken.count;
       const flush = isLast ? (this.#flushes[0] ?? null) : null;
       if (taken === null && flush === null) return null;
-      const why = await this.#postBatch(taken, flush);
-      if (why !== null) return why;
+      const fault = await this.#postBatch(taken, flush);
+      if (fault !== null) return fault;
     }
   }
 
+  /** In batches of their own, before the one that may answer a flush. */
+  async #postObservations(): Promise<string | null> {
+    const { api, observations } = this.#options;
+    let taken = observations.take(OBSERVATIONS_BYTES_MAX);
+    for (; taken !== null; taken = observations.take(OBSERVATIONS_BYTES_MAX)) {
+      const answer = await api.post("/v1/hops", NDJSON, this.#headLine(null, {}) + taken.lines);
+      if (answer.ok) observations.remove(taken.count, true);
+      else if (isFinal(answer.error.status)) observations.remove(taken.count, false);
+      if (!answer.ok) return `observations: ${answer.error.why}`;
+    }
+    return null;
+  }
+
+  /** A batch tells also of what was left out of the observations, once something was. */
+  #headLine(flush: string | null, dropped: Readonly<Record<string, number>>): string {
+    const { instance: proxy, observations } = this.#options;
+    const left = observations.dropped > 0 ? { observationsDropped: observations.dropped } : {};
+    const head: HopBatch = { batch: { proxy, flush, dropped, ...left } };
+    return `${JSON.stringify(head)}\n`;
+  }
+
   async #postBatch(taken: TakenHops | null, flush: string | null): Promise<string | null> {
-    const { api, instance, hops } = this.#options;
-    const head: HopBatch = { batch: { proxy: instance, flush, dropped: taken?.dropped ?? {} } };
-    const body = `${JSON.stringify(head)}\n${taken?.lines ?? ""}`;
-    const answer = await api.post("/v1/hops", "application/x-ndjson", body);
+    const { api, hops } = this.#options;
+    const body = this.#headLine(flush, taken?.dropped ?? {}) + (taken?.lines ?? "");
+    const answer = await api.post("/v1/hops", NDJSON, body);
     if (answer.ok) {
       if (taken !== null) hops.confirm(taken);
       if (flush !== null) this.#flushAnswered(flush);

@@ -1,15 +1,20 @@
 import type { Clock } from "../../core/clock.ts";
 import { ConfigError, type ProxyConfig } from "../config.ts";
 import type { RoutingTable } from "../routing/table.ts";
-import type { HopSource } from "./report.ts";
+import type { TableChange } from "./apply.ts";
+import type { HopSource, ObservationSource } from "./report.ts";
 import { TableFile } from "./table-file.ts";
-import { Watch, type WatchLog } from "./watch.ts";
+import { Watch, type WatchLog, type WatchWorkers } from "./watch.ts";
 
 /** Where the routing table comes from, and what it knows of itself. */
 export interface TableSource {
   /** Resolves at the first table, or once waiting is over; rejects with a ConfigError for a bad file. */
   start(): Promise<void>;
   stop(): Promise<void>;
+  /** All workers have applied the table; only of a source with `workers`. */
+  workersApplied?(): void;
+  /** Hop records that workers wait for are sent now; only of a source with `workers`. */
+  hurry?(): void;
   /** Null when traffic may come; else why not. */
   notReady(): string | null;
   facts(): Readonly<Record<string, unknown>>;
@@ -27,9 +32,12 @@ export interface TableSourceOptions {
   readonly clock: Clock;
   readonly log: WatchLog;
   readonly hops: HopSource;
+  readonly observations: ObservationSource;
   lastSeen(): Record<string, number>;
   counters(): Record<string, number>;
-  onTable(table: RoutingTable): void;
+  /** As in WatchOptions; a file's tables each stand for themselves. */
+  onTable(table: RoutingTable, change: TableChange | "state" | null): void;
+  readonly workers?: WatchWorkers;
 }
 
 /** Takes the table from control or from a file, whichever is configured. */
@@ -46,6 +54,8 @@ function fromControl(config: ProxyConfig, options: TableSourceOptions): TableSou
       isStarting = false;
     },
     stop: () => watch.flushAndLeave(),
+    workersApplied: () => watch.workersApplied(),
+    hurry: () => watch.hurry(),
     notReady: () => (isStarting ? "no routing table yet" : null),
     facts: () => ({ state: watch.state, revision: watch.revision, stalenessMs: watch.stalenessMs }),
     readings: () => ({
@@ -58,7 +68,8 @@ function fromControl(config: ProxyConfig, options: TableSourceOptions): TableSou
 
 function fromFile(config: ProxyConfig, options: TableSourceOptions): TableSource {
   const { workload, table: file } = config;
-  const { log, onTable } = options;
+  const { log } = options;
+  const onTable = (table: RoutingTable) => options.onTable(table, null);
   const source = file === null ? null : new TableFile({ file, workload, log, onTable });
   return {
     async start(): Promise<void> {

@@ -364,6 +364,17 @@ describe("reports", () => {
     expect(control.batches.at(-1)?.records).toEqual([]);
   });
 
+  it("observe for as long as the longest run that asks for it, and no longer", async () => {
+    serve("e.1");
+    const proxy = await start(control.url);
+    const run = (kind: string, forMs: unknown) => ({ id: "r", kind, forMs });
+    control.send("runs", { runs: [run("propagation", 50), run("propagation", 90), run("x", 500)] });
+    control.send("runs", { runs: [run("propagation", "soon"), null] });
+    control.send("runs", { runs: "none" });
+    control.send("runs", { runs: [] });
+    await expect.poll(() => proxy.observations.windows).toEqual([90, 0, 0]);
+  });
+
   it("say goodbye on a stop, after the last records", async () => {
     serve("e.1");
     const proxy = await start(control.url);

@@ -9,11 +9,11 @@ import {
   toDocument,
   unknownTable,
 } from "../routing/table.ts";
-import { type RejectCode, TableApplier } from "./apply.ts";
+import { type RejectCode, TableApplier, type TableChange } from "./apply.ts";
 import { ControlApi } from "./control-api.ts";
 import { EndpointChecks } from "./endpoint-checks.ts";
 import { TABLE_AGE_MAX_MS, TableMemory } from "./remember.ts";
-import { type HopSource, Reporter } from "./report.ts";
+import { type HopSource, type ObservationSource, Reporter } from "./report.ts";
 import { Subscription } from "./subscribe.ts";
 
 /**
@@ -46,6 +46,14 @@ export interface WatchLog {
   warn(message: string): void;
 }
 
+/** The processes that route by the table, where that is not the one that watches. */
+export interface WatchWorkers {
+  /** Revision that each has applied; null before its first table. */
+  applied(): readonly (string | null)[];
+  /** Resolves once each has handed over what it held; never, where one does not answer. */
+  flush(id: string): Promise<void>;
+}
+
 /** What the watch needs, and whom it tells. */
 export interface WatchOptions {
   readonly config: ProxyConfig;
@@ -54,9 +62,15 @@ export interface WatchOptions {
   readonly admin: string | null;
   readonly clock: Clock;
   readonly hops: HopSource;
+  readonly observations: ObservationSource;
   readonly log: WatchLog;
-  /** Told of each table to route by from now on. */
-  onTable(table: RoutingTable): void;
+  /**
+   * Told of each table to route by from now on, and by which change it came from the one before:
+   * `state` where it says the same, null where it stands for itself.
+   */
+  onTable(table: RoutingTable, change: TableChange | "state" | null): void;
+  /** Where the table is handed on to other processes; absent: this one routes by it. */
+  readonly workers?: WatchWorkers;
   /** Key to milliseconds since the Unix epoch. */
   lastSeen(): Record<string, number>;
   counters(): Record<string, number>;
@@ -104,6 +118,7 @@ export class Watch {
       api: this.#api,
       instance: config.instance,
       hops: options.hops,
+      observations: options.observations,
       status: () => this.#status(),
       lastSeen: options.lastSeen,
       onFault: (why) => {
@@ -140,6 +155,16 @@ export class Watch {
   /** How many tables were kept out, by why. */
   get rejectedCounts(): Readonly<Record<RejectCode, number>> {
     return this.#rejectedCounts;
+  }
+
+  /** All workers have applied the table: control is told at once. */
+  workersApplied(): void {
+    this.#reporter.changed();
+  }
+
+  /** A worker waits for its hop records to leave. */
+  hurry(): void {
+    this.#reporter.hurry();
   }
 
   /** Begins to watch; resolves at the first table, from control or from the disk, or after 5 s. */
@@ -188,7 +213,7 @@ export class Watch {
     }
     this.#confirmedAtMs = clock.nowMs() - (clock.epochMs() - confirmedAtMs);
     log.info(`serving the last table on disk, revision ${this.#applier.revision}`);
-    this.#use("stale");
+    this.#use("stale", null);
     this.#wantEndpoints();
   }
 
@@ -197,25 +222,37 @@ export class Watch {
     const applied = this.#applier.apply(event);
     this.#tellBack();
     if (applied.kind === "rejected") return this.#reject(applied);
-    if (applied.kind === "flush") this.#reporter.flush(applied.id);
-    if (applied.kind === "table") this.#takeTable(applied.event);
+    if (applied.kind === "flush") this.#flush(applied.id);
+    if (applied.kind === "runs") this.#options.observations.observeFor(applied.observeMs);
+    if (applied.kind === "table") this.#takeTable(applied.event, event);
     else if (this.#applier.isInSync) this.#confirm();
     return "continue";
   }
 
-  #takeTable(event: "snapshot" | "routes" | "keys"): void {
+  /** What workers hold comes first: the answer says that nothing is held any more. */
+  #flush(id: string): void {
+    const { workers } = this.#options;
+    if (workers === undefined) this.#reporter.flush(id);
+    else void workers.flush(id).then(() => this.#reporter.flush(id));
+  }
+
+  #takeTable(kind: "snapshot" | "routes" | "keys", { id: revision, data }: SseEvent): void {
     this.#rejected = null;
     this.#confirmedAtMs = this.#options.clock.nowMs();
-    this.#use("current");
+    this.#use(
+      "current",
+      kind === "snapshot" || revision === null ? null : { kind, revision, data },
+    );
     this.#memory?.changed(this.#document);
-    if (event !== "keys") this.#wantEndpoints();
-    this.#reporter.changed();
+    if (kind !== "keys") this.#wantEndpoints();
+    // Of workers it is told once they have applied it.
+    if (this.#options.workers === undefined) this.#reporter.changed();
   }
 
   /** Control has nothing new: the table is as good as new. */
   #confirm(): void {
     this.#confirmedAtMs = this.#options.clock.nowMs();
-    if (this.#state !== "current") this.#use("current");
+    if (this.#state !== "current") this.#use("current", "state");
     this.#memory?.confirmed(this.#document);
   }
 
@@ -229,14 +266,14 @@ export class Watch {
   }
 
   /** Hands over the table in the form that fits the state. */
-  #use(state: WatchState): void {
+  #use(state: WatchState, change: TableChange | "state" | null): void {
     this.#state = state;
     const table = this.#applier.table;
     if (table === null) {
-      this.#options.onTable(unknownTable([this.#options.config.workload]));
+      this.#options.onTable(unknownTable([this.#options.config.workload]), null);
       return;
     }
-    this.#options.onTable(state === "stale" ? asStale(table) : asCurrent(table));
+    this.#options.onTable(state === "stale" ? asStale(table) : asCurrent(table), change);
     this.#firstTable.resolve();
   }
 
@@ -253,13 +290,13 @@ export class Watch {
     this.#options.log.warn(
       `control is lost for longer than the lease of ${LEASE_MS} ms: strict tags with unknown keys are refused`,
     );
-    this.#use("stale");
+    this.#use("stale", "state");
   }
 
   #forget(): void {
     this.#options.log.warn("the table is older than 24 hours and is not used any more");
     this.#applier.forget();
-    this.#use("table-unknown");
+    this.#use("table-unknown", null);
   }
 
   #tellOutage(why: string): void {
@@ -290,14 +327,15 @@ export class Watch {
   #status(): Omit<ProxyStatus, "lastSeen" | "leaving"> {
     const { config, listen, admin, counters } = this.#options;
     return {
-      workloads: [config.workload],
+      workloads: config.mode === "outbound" ? [] : [config.workload],
+      ...(config.outbound !== null && { callees: [...config.outbound.callees.keys()] }),
       mode: config.mode,
       sandbox: config.sandbox,
       listen,
       admin,
       version: PROXY_VERSION,
       leaseMs: LEASE_MS,
-      applied: [this.#applier.revision],
+      applied: this.#options.workers?.applied() ?? [this.#applier.revision],
       rejected: this.#rejected,
       endpoints: this.#checks?.results() ?? {},
       counters: counters(),
@@ -327,7 +365,10 @@ function newMemory(options: WatchOptions, dir: string): TableMemory {
 }
 
 /** The instance ties the stream to the status, so that control knows whom it tells. */
-function watchPath({ workload, instance }: ProxyConfig): string {
+function watchPath({ workload, instance, outbound }: ProxyConfig): string {
   const query = new URLSearchParams({ workload, instance });
+  for (const callee of outbound?.callees.keys() ?? []) {
+    if (callee !== workload) query.append("workload", callee);
+  }
   return `/v1/watch?${query}`;
 }

@@ -1,7 +1,7 @@
 import type { ProxyConfig } from "../config.ts";
 import { readProxyConfig } from "../config.ts";
 import type { RoutingTable } from "../routing/table.ts";
-import type { HopSource, TakenHops } from "./report.ts";
+import type { HopSource, ObservationSource, TakenHops } from "./report.ts";
 import { Watch, type WatchOptions } from "./watch.ts";
 
 /** A clock that stands still until it is told; for tests. */
@@ -46,11 +46,34 @@ export class QueuedHops implements HopSource {
   }
 }
 
+/** Observations that tests put in, and the windows that were asked for. */
+export class QueuedObservations implements ObservationSource {
+  lines: string[] = [];
+  dropped = 0;
+  readonly windows: number[] = [];
+
+  observeFor(ms: number): void {
+    this.windows.push(ms);
+  }
+
+  take(): { lines: string; count: number } | null {
+    return this.lines.length === 0
+      ? null
+      : { lines: this.lines.join(""), count: this.lines.length };
+  }
+
+  remove(count: number, wasTaken: boolean): void {
+    this.lines.splice(0, count);
+    if (!wasTaken) this.dropped += count;
+  }
+}
+
 /** A watch with everything that it told; for tests. */
 export interface WatchedProxy {
   readonly watch: Watch;
   readonly clock: HandClock;
   readonly hops: QueuedHops;
+  readonly observations: QueuedObservations;
   readonly tables: RoutingTable[];
   readonly log: string[];
 }
@@ -63,6 +86,7 @@ export function newWatch(
 ): WatchedProxy {
   const clock = new HandClock();
   const hops = new QueuedHops();
+  const observations = new QueuedObservations();
   const tables: RoutingTable[] = [];
   const log: string[] = [];
   const watch = new Watch({
@@ -71,13 +95,14 @@ export function newWatch(
     admin: null,
     clock,
     hops,
+    observations,
     log: { info: (message) => log.push(message), warn: (message) => log.push(message) },
     onTable: (table) => tables.push(table),
     lastSeen: () => ({}),
     counters: () => ({}),
     ...options,
   });
-  return { watch, clock, hops, tables, log };
+  return { watch, clock, hops, observations, tables, log };
 }
 
 function configFor(control: string, flags: Readonly<Record<string, string>>): ProxyConfig {

@@ -1,6 +1,7 @@
 import { expect, onTestFinished, test } from "vitest";
 import { FAULTS, type FaultCode } from "../../proxy/fault.ts";
 import { DEFAULT_LIMITS } from "../../proxy/limits.ts";
+import { Metrics } from "../../proxy/telemetry/metrics.ts";
 import { Connection } from "../harness/client.ts";
 import { type DataPlane, type DataPlaneWish, startDataPlane } from "../harness/data-plane.ts";
 import { startDeafUpstream } from "../harness/deaf.ts";
@@ -41,6 +42,11 @@ const CASES: Readonly<Record<FaultCode, Case>> = {
   "target-too-long": { bytes: `GET /${"x".repeat(DEFAULT_LIMITS.requestLineBytesMax)}` },
   "head-too-large": { bytes: `${GET}${"X: 1\r\n".repeat(DEFAULT_LIMITS.headFieldsMax)}\r\n` },
   "field-protected": { bytes: `${GET}Connection: baggage\r\n\r\n` },
+  "field-underscored": {
+    bytes: `${GET}bag_gage: 1\r\n\r\n`,
+    wish: { flags: { "underscore-fields": "reject" } },
+  },
+  "forwards-used-up": { bytes: "TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n" },
   "body-malformed": { bytes: `${CHUNKED}nonsense\r\n` },
   "trailers-too-large": {
     bytes: `${CHUNKED}0\r\n${"X: 1\r\n".repeat(DEFAULT_LIMITS.trailerFieldsMax + 1)}\r\n`,
@@ -60,6 +66,17 @@ const CASES: Readonly<Record<FaultCode, Case>> = {
   },
   // Not an exchange: see the test below.
   "connection-limit": { bytes: "", wish: { limits: { downstreamConnectionsMax: 0 } } },
+  overloaded: {
+    bytes: "",
+    after: async (plane, connection) => {
+      await expect.poll(() => plane.listener.connections).toBe(1);
+      plane.context.overload = "refuses";
+      connection.write(`${GET}\r\n`);
+    },
+  },
+  // Not an exchange either.
+  "not-intercepted": { bytes: "", wish: { interception: { intercepted: () => null } } },
+  "destination-unknown": { bytes: `${GET}\r\n`, wish: { flags: { mode: "outbound" } } },
   draining: {
     bytes: `${GET}\r\n`,
     baseline: () => null,
@@ -115,6 +132,7 @@ const CASES: Readonly<Record<FaultCode, Case>> = {
   },
 };
 
+const NEVER_LET_IN: readonly FaultCode[] = ["connection-limit", "not-intercepted"];
 const CODES = Object.keys(FAULTS) as FaultCode[];
 
 async function baselineOf({ baseline }: Case): Promise<string> {
@@ -123,9 +141,14 @@ async function baselineOf({ baseline }: Case): Promise<string> {
   return (await startUpstream(baseline ?? response("ok"))).at;
 }
 
-test.each(CODES)("%s is answered as the table says, and recorded once", async (code) => {
+test.each(CODES)("%s is answered as the table says, recorded and counted once", async (code) => {
   const it = CASES[code];
-  const plane = await startDataPlane({ baseline: await baselineOf(it), ...it.wish });
+  const metrics = new Metrics({
+    workload: "shop/cart",
+    readings: () => ({ connectionsRefused: plane.listener.refusedConnections }),
+  });
+  const baseline = await baselineOf(it);
+  const plane = await startDataPlane({ baseline, sinks: [metrics], ...it.wish });
   await it.first?.(plane);
   const connection = await Connection.open(plane.port);
   onTestFinished(() => connection.close());
@@ -138,7 +161,10 @@ test.each(CODES)("%s is answered as the table says, and recorded once", async (c
     expect(seen.fields["cache-control"]).toBe("no-store");
   }
   // Who was never let in began no exchange.
-  const records = code === "connection-limit" ? [] : [{ fault: code, status }];
+  const records = NEVER_LET_IN.includes(code) ? [] : [{ fault: code, status }];
   await expect.poll(() => plane.recorded.length).toBe(records.length);
   expect(plane.recorded).toMatchObject(records);
+  const { text } = await metrics.exposition();
+  const counted = [...text.matchAll(/^forklane_faults_total\{code="(.*)"\} ([1-9].*)$/gm)];
+  expect(counted.map(([, name, count]) => [name, count])).toEqual([[code, "1"]]);
 });

@@ -154,6 +154,58 @@ describe("a connection", () => {
     connection.close();
   });
 
+  test.each(["length", "chunks"])(
+    "carries small requests behind large ones, which pass by %s and without a copy",
+    async (by) => {
+      const baseline = await startUpstream((request) => response(request.head.split(" ")[1] ?? ""));
+      // Small, so that reads fill it, and ends of bodies fall into the middle of reads.
+      const proxy = await startProxy({ baseline, limits: { readBufferBytes: 4_096 } });
+      const connection = await Connection.open(proxy.port);
+      // No letter of it is a hex digit, which is how chunk heads are taken out again.
+      const content = (i: number) =>
+        Buffer.alloc(200_000 + i * 777, `${"ghijk"[i]}-lmnopq `).toString();
+      const framed = (body: string) =>
+        by === "length"
+          ? `Content-Length: ${body.length}\r\n\r\n${body}`
+          : `Transfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`;
+      const rounds = 5;
+      let sent = "";
+      for (let i = 0; i < rounds; i++) {
+        sent += `PUT /large/${i} HTTP/1.1\r\nHost: a\r\n${framed(content(i))}`;
+        sent += `GET /small/${i} HTTP/1.1\r\nHost: a\r\n\r\n`;
+      }
+      connection.write(sent);
+      for (let i = 0; i < rounds; i++) {
+        expect((await connection.response()).body).toBe(`/large/${i}`);
+        expect((await connection.response()).body).toBe(`/small/${i}`);
+      }
+      connection.close();
+      const large = baseline.requests.filter(({ head }) => head.startsWith("PUT"));
+      for (const [i, { body }] of large.entries()) {
+        const seen = by === "length" ? body : body.replace(/[0-9a-f\r\n]/g, "");
+        expect(seen === content(i), `body ${i}`).toBe(true);
+      }
+      expect(large).toHaveLength(rounds);
+    },
+  );
+
+  test("stays open behind an empty line, which is not the beginning of a request", async () => {
+    const baseline = await startUpstream(response("ok"));
+    const proxy = await startProxy({ baseline, limits: { headTimeoutMs: 50 } });
+    const [connection, begun] = [
+      await Connection.open(proxy.port),
+      await Connection.open(proxy.port),
+    ];
+    connection.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx\r\n");
+    expect((await connection.response()).status).toBe(200);
+    // Another one that began at the same time shows that the time is over.
+    begun.write("\r\nG");
+    expect((await begun.response()).status).toBe(408);
+    connection.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    expect((await connection.response()).status).toBe(200);
+    connection.close();
+  });
+
   test("is used again upstream, unless the upstream closes it or says so", async () => {
     const baseline = await startUpstream((request) =>
       response("ok", request.head.includes("/last") ? "Connection: close\r\n" : ""),

@@ -1,11 +1,13 @@
+import { readFile } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { DEFAULT_LIMITS, type Limits } from "../../proxy/limits.ts";
-import { Connection, get } from "../harness/client.ts";
+import { MemoryPressure } from "../../proxy/listener/memory-pressure.ts";
+import { Connection, get, sendRaw } from "../harness/client.ts";
 import { type DataPlane, listenRaw, startDataPlane } from "../harness/data-plane.ts";
 import { startDeafUpstream } from "../harness/deaf.ts";
-import { NOBODY } from "../harness/proxy.ts";
+import { NOBODY, portOf, startProxy, type TestProxy } from "../harness/proxy.ts";
 import { type Reply, response, startUpstream } from "../harness/upstream.ts";
 
 /** One limit, set to what a test can reach: what is within it passes, what is past it does not. */
@@ -45,10 +47,27 @@ function edge(name: keyof Limits, max: number, fault: string, make: (n: number) 
   };
 }
 
-/** A GET whose head has `n` bytes before its last line feed, which ends it and is not counted. */
+/** A GET whose head has `n` bytes. */
 function headOf(n: number): string {
-  const around = "GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r".length;
+  const around = "GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n".length;
   return `GET / HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(n - around)}\r\n\r\n`;
+}
+
+/** The timer that the kernel runs for connections whose own end is a port: `02:...` where it probes. */
+async function kernelTimer(port: number): Promise<string> {
+  if (process.platform !== "linux") return "02:00000000";
+  const own = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const rows = (await readFile("/proc/net/tcp", "utf8"))
+    .split("\n")
+    .map((row) => row.trim().split(/ +/));
+  const row = rows.find((words) => words[1]?.endsWith(own) && words[3] === "01");
+  return row?.[5] ?? "none";
+}
+
+/** Seconds until it probes; proc(5) has hundredths, in hex. */
+function probesIn(timer: string): number {
+  const [kind, when = ""] = timer.split(":");
+  return kind === "02" ? Number.parseInt(when, 16) / 100 : Number.NaN;
 }
 
 /** Held requests of a baseline: it answers when the test says so. */
@@ -61,10 +80,41 @@ function held(): { readonly sockets: Socket[]; readonly reply: Reply } {
   return { sockets, reply };
 }
 
+/** A proxy to which the kernel redirects calls that were dialled to `baseline`. */
+async function startRedirected(baseline: string, limits: Partial<Limits>) {
+  const intendedAddress = { address: "127.0.0.1", port: portOf(baseline) };
+  return await startDataPlane({
+    baseline,
+    limits,
+    flags: { mode: "outbound" },
+    interception: { intercepted: () => ({ intendedAddress, baseline }) },
+  });
+}
+
+/** A proxy that takes calls, too, and a service that they may be for. */
+async function startBothSides(limits: Partial<Limits>) {
+  const baseline = await startUpstream(OK);
+  const pricing = await startUpstream(OK);
+  const callees = { "shop/pricing": { hosts: ["pricing"], baseline: pricing.at } };
+  const flags = { "outbound-listen": "127.0.0.1:0" };
+  const proxy = await startProxy({ baseline, callees, flags, limits, known: ["jane-42"] });
+  return { proxy, pricing };
+}
+
+function traced(trace: number): string[] {
+  const id = trace.toString(16).padStart(32, "0");
+  return [`traceparent: 00-${id}-00000000000000aa-01`];
+}
+
+async function call(proxy: TestProxy, trace: number): Promise<void> {
+  const lines = ["GET / HTTP/1.1", "host: pricing", ...traced(trace)];
+  await sendRaw(proxy.outboundPort, `${lines.join("\r\n")}\r\n\r\n`);
+}
+
 const REACH: Readonly<Record<keyof Limits, Reach>> = {
   headBytesMax: edge("headBytesMax", 300, "head-too-large", headOf),
   requestLineBytesMax: edge("requestLineBytesMax", 300, "target-too-long", (n) => {
-    const around = "GET / HTTP/1.1\r".length;
+    const around = "GET / HTTP/1.1\r\n".length;
     return `GET /${"x".repeat(n - around)} HTTP/1.1\r\nHost: a\r\n\r\n`;
   }),
   headFieldsMax: edge("headFieldsMax", 10, "head-too-large", (n) => {
@@ -199,6 +249,16 @@ const REACH: Readonly<Record<keyof Limits, Reach>> = {
     const { plane } = await start({ responseMs: SOON_MS }, () => null);
     expect(await answerTo(plane, GET)).toBe("upstream-timeout");
   },
+  peerProbeMs: async () => {
+    const { sockets, reply } = held();
+    const { plane } = await start({ peerProbeMs: 60_000 }, reply);
+    const connection = await open(plane);
+    connection.write(GET);
+    await expect.poll(() => sockets.length).toBe(1);
+    // That peers which vanish are found by it is shown in test/intercept, where they can.
+    expect(probesIn(await kernelTimer(sockets[0]?.remotePort ?? 0))).toBeLessThanOrEqual(60);
+    expect(probesIn(await kernelTimer(plane.port))).toBeLessThanOrEqual(60);
+  },
   tunnelIdleMs: async () => {
     const { plane } = await start(
       { tunnelIdleMs: 2 * SOON_MS },
@@ -283,6 +343,56 @@ const REACH: Readonly<Record<keyof Limits, Reach>> = {
     expect((await get(plane.port)).body).toBe(body);
   },
 
+  memoryClosePercent: async () => {
+    const { plane } = await start({ memoryClosePercent: 50 });
+    new MemoryPressure(plane.context, () => 49).tick(0);
+    expect((await get(plane.port)).fields["connection"]).toBeUndefined();
+    new MemoryPressure(plane.context, () => 50).tick(0);
+    expect((await get(plane.port)).fields["connection"]).toBe("close");
+  },
+  memoryRefusePercent: async () => {
+    const { plane } = await start({ memoryRefusePercent: 50 });
+    const connected = await open(plane);
+    await expect.poll(() => plane.listener.connections).toBe(1);
+    new MemoryPressure(plane.context, () => 50).tick(0);
+    connected.write(GET);
+    expect((await connected.response()).fields["forklane-fault"]).toMatch(/^overloaded;/);
+    expect(await answerTo(plane, "")).toBe("overloaded");
+    new MemoryPressure(plane.context, () => 49).tick(0);
+    expect(await answerTo(plane, GET)).toBe("200");
+  },
+
+  detectMs: async () => {
+    const baseline = await listenRaw((socket) => void socket.write("220"));
+    const plane = await startRedirected(baseline, { detectMs: SOON_MS });
+    const connection = await open(plane);
+    await connection.until((seen) => seen === "220");
+    expect(plane.listener.passedCalls.silent).toBe(1);
+  },
+  passConnectMs: async () => {
+    const plane = await startRedirected(await startDeafUpstream(), { passConnectMs: SOON_MS });
+    const connection = await open(plane);
+    connection.write("{");
+    await connection.until(() => false);
+    expect(connection.closed).toBe("reset");
+  },
+  affinityTracesMax: async () => {
+    const { proxy, pricing } = await startBothSides({ affinityTracesMax: 2 });
+    for (const trace of [1, 2, 3]) await get(proxy.port, { tag: "jane-42", fields: traced(trace) });
+    for (const trace of [1, 2, 3]) await call(proxy, trace);
+    expect(pricing.requests.map(({ head }) => /sandbox=jane-42/.test(head))).toEqual([
+      false,
+      true,
+      true,
+    ]);
+  },
+  affinityTtlMs: async () => {
+    const { proxy, pricing } = await startBothSides({ affinityTtlMs: SOON_MS });
+    await get(proxy.port, { tag: "jane-42", fields: traced(1) });
+    await wait(2 * SOON_MS);
+    await call(proxy, 1);
+    expect(pricing.requests[0]?.head).not.toContain("sandbox=");
+  },
   drainAcceptMs: async () => {
     const { plane } = await start({ drainAcceptMs: 6 * SOON_MS, drainMs: 40 * SOON_MS });
     const first = await open(plane);
@@ -291,8 +401,19 @@ const REACH: Readonly<Record<keyof Limits, Reach>> = {
     second.write(GET);
     expect((await second.response()).fields["connection"]).toBe("close");
     expect(first.closed).toBe("open");
+    first.close();
     expect(await drained).toBe(0);
     await expect(Connection.open(plane.port)).rejects.toThrow("ECONNREFUSED");
+  },
+  retireMs: async () => {
+    const { plane } = await start({ retireMs: SOON_MS, drainedBodyMs: 1 });
+    const idle = await open(plane);
+    idle.write(GET);
+    expect((await idle.response()).status).toBe(200);
+    // As proxy/supervisor does it with a worker that is replaced.
+    await plane.listener.drain({ accepts: false, withinMs: plane.context.limits.retireMs });
+    await idle.until(() => false);
+    expect([idle.closed, plane.listener.closedUntold]).toEqual(["ended", 1]);
   },
   drainMs: async () => {
     const { sockets, reply } = held();
@@ -308,4 +429,17 @@ const REACH: Readonly<Record<keyof Limits, Reach>> = {
 
 test.each(Object.keys(DEFAULT_LIMITS) as (keyof Limits)[])("%s is a limit", async (name) => {
   await REACH[name]();
+});
+
+test("a caller that is not read from, and leaves, is let go of in time", async () => {
+  const limits = { bufferedBytesMax: 1_024, bodyIdleMs: 2 * SOON_MS };
+  const { sockets, reply } = held();
+  const { plane } = await start(limits, reply);
+  const connection = await open(plane);
+  connection.write(GET + GET.repeat(10_000));
+  await expect.poll(() => sockets.length).toBe(1);
+  // What waits is past the limit, so nobody sees this.
+  connection.socket.resetAndDestroy();
+  await expect.poll(() => plane.listener.connections).toBe(0);
+  await expect.poll(() => plane.pool.connections).toBe(0);
 });

@@ -276,6 +276,21 @@ describe("a fork's own proxy", () => {
     expect(seen.body).toBe("baseline kept");
   });
 
+  test("of another sandbox at one reused address is followed by the fork's other addresses", async () => {
+    const { proxy: joe, service } = await forkProxy({ sandbox: "joe" });
+    const baseline = await startUpstream(response("baseline"));
+    const jane = await startUpstream((request) => response(`jane ${request.body}`));
+    const proxy = await startProxy({
+      baseline,
+      forks: { "jane-42": { at: [joe.at, jane.at], sandbox: "jane", onUnavailable: "baseline" } },
+    });
+    for (let i = 0; i < 4; i++) {
+      const seen = await get(proxy.port, { tag: "jane-42", method: "POST", body: "kept" });
+      expect(seen.body).toBe("jane kept");
+    }
+    expect([service.requests, baseline.requests]).toEqual([[], []]);
+  });
+
   test("shares the hop of the baseline's proxy that sent it the request", async () => {
     const { service, proxy: fork } = await forkProxy();
     const baseline = await startUpstream(response("baseline"));

@@ -71,8 +71,8 @@ export class Connection {
     });
   }
 
-  static async open(port: number): Promise<Connection> {
-    const socket = connect({ host: "127.0.0.1", port, noDelay: true, allowHalfOpen: true });
+  static async open(port: number, host = "127.0.0.1"): Promise<Connection> {
+    const socket = connect({ host, port, noDelay: true, allowHalfOpen: true });
     await new Promise<void>((resolve, reject) => {
       socket.once("connect", resolve);
       socket.once("error", reject);

@@ -3,13 +3,17 @@ import { onTestFinished } from "vitest";
 import { systemClock } from "../../core/clock.ts";
 import { Ticker } from "../../core/ticker.ts";
 import type { TableDocument } from "../../core/watch-events.ts";
-import { readProxyConfig } from "../../proxy/config.ts";
+import { type ProxyConfig, readProxyConfig } from "../../proxy/config.ts";
 import { carrierSet, type ExchangeContext } from "../../proxy/exchange/context.ts";
-import type { FinishedExchange } from "../../proxy/exchange/record.ts";
+import type { ExchangeSink, FinishedExchange } from "../../proxy/exchange/record.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../proxy/limits.ts";
+import type { Interception } from "../../proxy/listener/interception.ts";
 import { Listener } from "../../proxy/listener/listener.ts";
+import { writtenLine } from "../../proxy/message/head-edit.ts";
 import { HOP_MEMBER, RUN_MEMBER } from "../../proxy/routing/baggage.ts";
-import { parseTable, workloadTable } from "../../proxy/routing/table.ts";
+import { callsOf } from "../../proxy/routing/callees.ts";
+import { VIA_HEADER } from "../../proxy/routing/hop-mark.ts";
+import { parseTable, type RoutingTable, workloadTable } from "../../proxy/routing/table.ts";
 import { EndpointChoice } from "../../proxy/upstream/endpoint-choice.ts";
 import { UpstreamPool } from "../../proxy/upstream/pool.ts";
 
@@ -43,6 +47,10 @@ export interface DataPlaneWish {
   readonly table?: TableDocument;
   readonly flags?: Readonly<Record<string, string>>;
   readonly limits?: Partial<Limits>;
+  /** Who is told of finished exchanges, beside the test. */
+  readonly sinks?: readonly ExchangeSink[];
+  /** Stands for the kernel that redirects connections; none does by default. */
+  readonly interception?: Interception;
 }
 
 /** Starts the data plane on a free port; it stops with the test. */
@@ -50,7 +58,7 @@ export async function startDataPlane(wish: DataPlaneWish): Promise<DataPlane> {
   const config = readProxyConfig(
     {
       listen: "127.0.0.1:0",
-      upstream: wish.baseline,
+      ...(wish.flags?.["mode"] === "outbound" ? {} : { upstream: wish.baseline }),
       workload: "shop/cart",
       table: "none.json",
       ...wish.flags,
@@ -64,19 +72,24 @@ export async function startDataPlane(wish: DataPlaneWish): Promise<DataPlane> {
   const recorded: Recorded[] = [];
   const context: ExchangeContext = {
     ...config.value,
+    ...(config.value.mode === "outbound" && { sandbox: null }),
     limits,
     upstream: wish.baseline,
-    table: tableView(wish.table ?? { revision: 1, routes: {}, known: [] }),
+    table: tableView(wish.table ?? NO_ROUTES),
     carriers: carrierSet(config.value.carriers, [HOP_MEMBER, RUN_MEMBER]),
     choice: new EndpointChoice(limits.endpointSkipMs),
     pool,
     clock: systemClock,
     ticker,
-    sinks: [{ finished: (exchange) => recorded.push(record(exchange)) }],
+    sinks: [{ finished: (exchange) => recorded.push(record(exchange)) }, ...(wish.sinks ?? [])],
+    outbound: outboundOf(config.value, wish.table ?? NO_ROUTES),
+    affinity: null,
+    via: writtenLine(VIA_HEADER, `${config.value.workload};${config.value.instance}`),
     isDraining: false,
+    overload: "none",
     ambiguousTags: 0,
   };
-  const listener = new Listener(context);
+  const listener = new Listener(context, wish.interception ?? null);
   const { port } = await listener.listen(config.value.listen);
   onTestFinished(async () => {
     await listener.drain();
@@ -94,10 +107,25 @@ export async function startDataPlane(wish: DataPlaneWish): Promise<DataPlane> {
   return { port, listener, pool, ticker, context, recorded, useTable };
 }
 
+const NO_ROUTES: TableDocument = { revision: 1, routes: {}, known: [] };
+
 function tableView(document: TableDocument) {
+  return workloadTable(tableOf(document), "shop/cart");
+}
+
+function tableOf(document: TableDocument): RoutingTable {
   const table = parseTable(document, "shop/cart");
   if (!table.ok) throw new Error(table.error);
-  return workloadTable(table.value, "shop/cart");
+  return table.value;
+}
+
+/** What a proxy of mode outbound knows of calls, as sides.ts makes it. */
+function outboundOf(config: ProxyConfig, document: TableDocument): ExchangeContext["outbound"] {
+  const { outbound, sandbox } = config;
+  if (outbound === null) return null;
+  const { clusterNetworks, stripsOutside } = outbound;
+  const calls = callsOf(tableOf(document), outbound.callees, sandbox);
+  return { clusterNetworks, stripsOutside, calls };
 }
 
 function record(exchange: FinishedExchange): Recorded {

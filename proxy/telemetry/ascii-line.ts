@@ -1,0 +1,124 @@
+/**
+ * One line of ASCII being written: text, JSON strings and numbers, as bytes.
+ *
+ * Before: telemetry/access-log-line.ts. After: telemetry/line-file.ts, which copies it.
+ * Invariants: the buffer is one for all lines; what does not fit is left out, and `isCut` says so.
+ * Hot path of tagged traffic: no string is made, and constant text is kept as bytes (`asciiBytes`).
+ */
+export class AsciiLine {
+  readonly bytes: Buffer;
+  length = 0;
+  /** Whether something did not fit. */
+  isCut = false;
+
+  /** `bytesMax` is the longest line. */
+  constructor(bytesMax: number) {
+    this.bytes = Buffer.allocUnsafeSlow(bytesMax);
+  }
+
+  /** Begins a new line. */
+  clear(): void {
+    this.length = 0;
+    this.isCut = false;
+  }
+
+  /** Adds ASCII as it is. */
+  text(text: string): void {
+    const at = this.#take(text.length);
+    if (at >= 0) this.bytes.write(text, at, "latin1");
+  }
+
+  /** The same, of bytes: the cheaper form. */
+  ascii(bytes: Uint8Array): void {
+    const at = this.#take(bytes.length);
+    if (at >= 0) this.bytes.set(bytes, at);
+  }
+
+  /** A copy of what was written since `start`, for `ascii`. */
+  copy(start: number): Uint8Array {
+    return this.bytes.slice(start, this.length);
+  }
+
+  /** Adds a JSON string: control bytes are written as `\xNN` in it, what is not ASCII as `\uNNNN`. */
+  json(text: string): void {
+    const { length } = text;
+    const start = this.#take(length + 2);
+    if (start < 0) return;
+    // As UTF-8, so that what is not ASCII is seen: in its bytes, or in their number.
+    const count = this.bytes.write(text, start + 1, length, "utf8");
+    if (count < length || !this.#isPlain(start + 1, start + 1 + length)) {
+      this.length = start;
+      this.text(asciiJson(text));
+      return;
+    }
+    this.bytes[start] = QUOTE;
+    this.bytes[this.length - 1] = QUOTE;
+  }
+
+  #isPlain(start: number, end: number): boolean {
+    const { bytes } = this;
+    for (let at = start; at < end; at++) {
+      if (IS_PLAIN[bytes[at] as number] === 0) return false;
+    }
+    return true;
+  }
+
+  /** Adds a whole number, in at least `digitsMin` digits. */
+  whole(value: number, digitsMin = 1): void {
+    let digits = digitsMin;
+    while (digits < DIGITS_MAX && value >= (POWERS[digits] as number)) digits++;
+    let at = this.#take(digits);
+    if (at < 0) return;
+    at += digits;
+    let rest = value;
+    for (let i = 0; i < digits; i++) {
+      const next = Math.floor(rest / 10);
+      this.bytes[--at] = DIGIT_0 + (rest - next * 10);
+      rest = next;
+    }
+  }
+
+  /** Where the next `count` bytes go; -1 if they do not fit. */
+  #take(count: number): number {
+    const at = this.length;
+    if (at + count > this.bytes.length) {
+      this.isCut = true;
+      return -1;
+    }
+    this.length = at + count;
+    return at;
+  }
+}
+
+/** Writes control bytes, C1 included, as `\xNN`: JSON leaves 0x7f to 0x9f as they are. */
+export function escapeControls(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => {
+    return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  });
+}
+
+/** Text of ASCII as bytes. */
+export function asciiBytes(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, "latin1"));
+}
+
+/** A JSON string in ASCII. */
+export function asciiJson(text: string): string {
+  return JSON.stringify(escapeControls(text)).replace(/[^ -~]/g, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const DIGIT_0 = 0x30;
+
+/** More digits than a whole number that is exact has. */
+const DIGITS_MAX = 16;
+const POWERS = Array.from({ length: DIGITS_MAX + 1 }, (_, i) => 10 ** i);
+
+/** Visible ASCII and space, without what JSON escapes. */
+const IS_PLAIN = Uint8Array.from({ length: 256 }, (_, code) =>
+  code >= 0x20 && code < 0x7f && code !== QUOTE && code !== BACKSLASH ? 1 : 0,
+);

@@ -1,0 +1,130 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { Connection } from "../harness/client.ts";
+import { startDataPlane } from "../harness/data-plane.ts";
+import { Dice } from "../harness/dice.ts";
+import { ProxyProcess } from "../harness/proxy-process.ts";
+import { response, startUpstream } from "../harness/upstream.ts";
+
+const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const POST = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody";
+const CLIENTS = 20;
+
+async function open(port: number): Promise<Connection> {
+  const connection = await Connection.open(port);
+  onTestFinished(() => connection.close());
+  return connection;
+}
+
+async function ask(connection: Connection, bytes = GET): Promise<string> {
+  connection.write(bytes);
+  const { status, fields } = await connection.response();
+  return `${status} ${fields["connection"] ?? "keep-alive"}`;
+}
+
+/** Where new connections go: callers learn late that an address is going away. */
+class Book {
+  port: number;
+  /** Connections made since the first response that said close. */
+  late = 0;
+  isOver = false;
+  answered = 0;
+  readonly failed: string[] = [];
+
+  constructor(port: number) {
+    this.port = port;
+  }
+}
+
+/** A caller that keeps its connection until it is told to close, and never sends a request twice. */
+async function callWithoutRetry(book: Book, dice: Dice): Promise<void> {
+  let connection: Connection | null = null;
+  while (!book.isOver) {
+    connection ??= await open(book.port);
+    const answer = await ask(connection, dice.oneIn(3) ? POST : GET).catch(String);
+    if (answer === "200 close") {
+      connection.close();
+      connection = null;
+      book.late++;
+    } else if (answer !== "200 keep-alive") {
+      book.failed.push(answer);
+      return;
+    }
+    book.answered++;
+    await wait(dice.below(10));
+  }
+  connection?.close();
+}
+
+describe("a stop", () => {
+  test("loses no request of callers that never repeat one, while a successor takes over", {
+    timeout: 60_000,
+  }, async () => {
+    const baseline = await startUpstream(response("ok"));
+    const limits = { drainAcceptMs: 3_000, drainMs: 40_000 };
+    const old = await ProxyProcess.start({ baseline: baseline.at, limits });
+    const successor = await ProxyProcess.start({ baseline: baseline.at });
+    const book = new Book(old.port);
+    const clients = Array.from({ length: CLIENTS }, (_, i) =>
+      callWithoutRetry(book, Dice.of(1, `client ${i}`)),
+    );
+    const rare = await open(old.port);
+    expect(await ask(rare)).toBe("200 keep-alive");
+    await expect.poll(() => book.answered).toBeGreaterThan(10 * CLIENTS);
+
+    old.signal("SIGTERM");
+    // Who comes again before having heard of it is let in, answered, and told.
+    await expect.poll(() => book.late).toBeGreaterThan(2 * CLIENTS);
+    book.port = successor.port;
+    const isRefused = () => Connection.open(old.port).then((it) => it.close(), String);
+    await expect.poll(isRefused, { timeout: 30_000 }).toContain("ECONNREFUSED");
+
+    // Idle all the time, and the listener is gone: still served, and told.
+    expect(await ask(rare, POST)).toBe("200 close");
+    expect(await old.exit).toBe(0);
+    const answered = book.answered;
+    await expect.poll(() => book.answered).toBeGreaterThan(answered + CLIENTS);
+    book.isOver = true;
+    await Promise.all(clients);
+    expect(book.failed).toEqual([]);
+  });
+
+  test("answers requests that were sent together before it says close", async () => {
+    const baseline = await startUpstream(response("ok"));
+    const limits = { drainAcceptMs: 1, drainMs: 10_000 };
+    const plane = await startDataPlane({ baseline: baseline.at, limits });
+    const connection = await open(plane.port);
+    const drained = plane.listener.drain();
+    connection.write(GET.repeat(5));
+    const told: (string | undefined)[] = [];
+    for (let i = 0; i < 5; i++) told.push((await connection.response()).fields["connection"]);
+    expect(told).toEqual([undefined, undefined, undefined, undefined, "close"]);
+    await connection.until(() => false);
+    expect([connection.closed, await drained]).toEqual(["ended", 0]);
+  });
+
+  test("may be asked to end sooner than it was first told", async () => {
+    const baseline = await startUpstream(response("ok"));
+    const limits = { drainMs: 300, drainedBodyMs: 1 };
+    const plane = await startDataPlane({ baseline: baseline.at, limits });
+    const silent = await open(plane.port);
+    expect(await ask(silent)).toBe("200 keep-alive");
+    const first = plane.listener.drain({ accepts: false, withinMs: 3_600_000 });
+    expect(await plane.listener.drain()).toBe(0);
+    expect([await first, plane.listener.closedUntold]).toEqual([0, 1]);
+  });
+
+  test("closes who stays silent to the end, our direction first, and counts it", async () => {
+    const baseline = await startUpstream(response("ok"));
+    const limits = { drainAcceptMs: 1, drainMs: 600, drainedBodyMs: 300 };
+    const plane = await startDataPlane({ baseline: baseline.at, limits });
+    const silent = await open(plane.port);
+    expect(await ask(silent)).toBe("200 keep-alive");
+    const drained = plane.listener.drain();
+    await silent.until(() => false);
+    // Bytes that cross the end are taken: a reset would destroy what the caller has not read.
+    silent.write(GET);
+    expect([await drained, plane.listener.closedUntold]).toEqual([0, 1]);
+    expect(silent.closed).toBe("ended");
+  });
+});
