@@ -26,6 +26,14 @@ group_bench() {
   need curl curl curl --version
 }
 
+group_http1-peers() {
+  need nginx nginx nginx -v
+  need haproxy haproxy haproxy -v
+  need_envoy
+  need python3 python3 python3 --version
+  need go golang-go go version
+}
+
 # --- How ----------------------------------------------------------------------------------------
 
 main() {
