@@ -4,5 +4,6 @@ import { suiteConfig } from "./test/suite-config.ts";
 export default suiteConfig("test", [
   "{core,proxy,control,verify,cli,bench}/**/*.test.ts",
   "test/*.test.ts",
+  "test/fuzz/{,fields/}*.test.ts",
   "test/{e2e,harness,http1-corpus,tools}/**/*.test.ts",
 ]);

@@ -1,0 +1,213 @@
+import { Http1DownstreamConnection } from "../../proxy/downstream/http1-connection.ts";
+import { MessagePartsPool } from "../../proxy/downstream/message-parts.ts";
+import { FAULTS, type FaultCode } from "../../proxy/fault.ts";
+import { inMemory, MemorySocket } from "./in-memory.ts";
+import { type Input, methodOf } from "./input.ts";
+import { type Message, messageText, type Outcome, valuesOf } from "./outcome.ts";
+import { readByReference } from "./reference.ts";
+import { contextOf } from "./relay-context.ts";
+
+/**
+ * A response on its way through a whole proxy: both connections, the exchange and the pool, in memory.
+ * What the caller gets has to be what the reference reads of the upstream's bytes, and what is cut
+ * short or refused must not look whole.
+ */
+export interface Relayed {
+  /** What the caller received, latin1. */
+  readonly text: string;
+  /** How its connection was closed; null if it is open. */
+  readonly closed: MemorySocket["closed"];
+}
+
+/** The minor version of the caller's request, from the bytes, so that a smaller input keeps it. */
+export function callersVersion({ text }: Input): 0 | 1 {
+  return text.length % 4 === 0 ? 0 : 1;
+}
+
+/** Sends one request through the proxy, and answers it with the bytes of the input, cut. */
+export function relayResponse(input: Input, cuts: readonly number[]): Relayed {
+  return inMemory((connected) => {
+    const caller = new MemorySocket(null);
+    const context = contextOf(input);
+    const parts = new MessagePartsPool(context.limits);
+    new Http1DownstreamConnection(caller.socket, context, () => {}, null, parts);
+    caller.receive(requestText(input));
+    const [upstream] = connected;
+    if (upstream === undefined) throw new Error("the proxy has not connected");
+    upstream.emit("connect");
+    let start = 0;
+    for (const cut of [...cuts, input.text.length]) {
+      if (upstream.closed === null) upstream.receive(input.text.slice(start, cut));
+      start = cut;
+    }
+    if (upstream.closed === null) upstream.emit("end");
+    return { text: caller.written, closed: caller.closed };
+  });
+}
+
+function requestText(input: Input): string {
+  return `${methodOf(input, 0)} / HTTP/1.${callersVersion(input)}\r\nHost: a\r\n\r\n`;
+}
+
+/**
+ * Whether the caller got what it has to. Of what is cut off it may get less, as bytes that were not
+ * handed over yet are given up, but never other ones, and never an end.
+ */
+export function isRelayed(seen: string, expected: string): boolean {
+  if (seen === expected) return true;
+  const wanted = expected.split("\n");
+  const lines = seen.split("\n");
+  if (!wanted.at(-2)?.startsWith("cut ") || lines.pop() !== "closed") return false;
+  return lines.every((line, i) => line === wanted[i] || isBegun(line, wanted[i] ?? ""));
+}
+
+function isBegun(line: string, wanted: string): boolean {
+  const [head, body = ""] = line.split("\t");
+  const [wantedHead, wantedBody = ""] = wanted.split("\t");
+  return line.startsWith("cut ") && head === wantedHead && wantedBody.startsWith(body);
+}
+
+/** What the caller got, in words. */
+export function relayedInWords(input: Input, { text, closed }: Relayed): string {
+  const methods = [methodOf(input, 0)];
+  const read = readByReference({ kind: "responses", text, methods, limits: "wide" });
+  const messages = read.messages.map((message) =>
+    inWords({ ...message, keepsAlive: true, end: 0 }),
+  );
+  // Until the connection ends is whole only if it ends in order.
+  const isWhole =
+    read.unfinished === null &&
+    ["clean", "closed"].includes(read.end) &&
+    !(closed === "reset" && read.messages.at(-1)?.framing === "until-close");
+  const unfinished = read.unfinished ?? (isWhole ? null : (read.messages.at(-1) ?? null));
+  if (!isWhole && read.unfinished === null) messages.pop();
+  if (unfinished !== null) messages.push(cutInWords(unfinished));
+  // RFC 9112 section 4: the space behind the status stands there without a reason, too.
+  const isStrict = text === "" || /^HTTP\/1\.1 [1-9]\d\d /.test(text);
+  if (!isStrict) messages.push("a status line without its space");
+  return [...messages, isWhole && closed === null ? "open" : "closed"].join("\n");
+}
+
+/** What the caller has to get, by the reference's reading of what the upstream sent. */
+export function expectedRelayed(input: Input): string {
+  const outcome = readByReference(firstFinalOf(input));
+  const version = callersVersion(input);
+  const interim = outcome.messages.filter(({ what }) => what.startsWith("1") && what !== "101");
+  const told = version === 0 ? [] : interim.slice(0, INTERIM_MAX).map(interimInWords);
+  if (interim.length > INTERIM_MAX)
+    return [...told, fault("upstream-head-too-large", input)].join("\n");
+  const last = outcome.messages.at(-1);
+  if (last !== undefined && !last.what.startsWith("1")) {
+    const relayed = relayedMessage(last, version);
+    const isOpen = relayed.keepsAlive ? "open" : "closed";
+    return [...told, inWords(relayed), isOpen].join("\n");
+  }
+  if (outcome.unfinished !== null) {
+    return [...told, cutInWords(relayedMessage(outcome.unfinished, version)), "closed"].join("\n");
+  }
+  return [...told, fault(faultOf(outcome), input)].join("\n");
+}
+
+const INTERIM_MAX = 16;
+
+/** The bytes up to the first final response: what stands behind it belongs to nobody. */
+function firstFinalOf(input: Input): Input {
+  const { messages } = readByReference(input);
+  const final = messages.find(({ what }) => !what.startsWith("1"));
+  return final === undefined ? input : { ...input, text: input.text.slice(0, final.end) };
+}
+
+/** What ends a response before its head is there. */
+function faultOf({ end }: Outcome): FaultCode {
+  if (end === "head-too-large" || end === "target-too-long") return "upstream-head-too-large";
+  // Nobody asked to leave HTTP.
+  return end === "cut" || end === "clean" ? "upstream-closed" : "upstream-malformed";
+}
+
+function fault(code: FaultCode, input: Input): string {
+  const isOpen = callersVersion(input) === 1 ? "open" : "closed";
+  return `${FAULTS[code].status} ${code}\n${isOpen}`;
+}
+
+/** RFC 9110 section 7.6.1, 6.6.1; RFC 9112 sections 6.1 and 6.2; and nothing that says it is ours. */
+function relayedMessage(message: Message, version: 0 | 1): Message {
+  const { what, framing } = message;
+  const unsized = version === 1 ? "chunked" : "until-close";
+  const isUnsized = framing === "chunked" || framing === "until-close";
+  const kept = endToEnd(message).filter(([name]) => {
+    if (name === "content-length") return what !== "204";
+    if (name !== "transfer-encoding") return !OURS.includes(name);
+    return framing === "none" ? Number(what) >= 300 : version === 1;
+  });
+  const hasDate = kept.some(([name]) => name === "date");
+  if (!hasDate) kept.push(["date", DATE]);
+  if (framing === "until-close" && version === 1) kept.push(["transfer-encoding", "chunked"]);
+  if (version === 0) kept.push(["connection", "close"]);
+  return {
+    ...message,
+    minorVersion: 1,
+    fields: kept.flat(),
+    framing: isUnsized ? unsized : framing,
+    trailers: version === 1 ? message.trailers : [],
+    keepsAlive: version === 1,
+    end: 0,
+  };
+}
+
+const DATE = "Sun, 06 Nov 1994 08:49:37 GMT";
+const OURS: readonly string[] = ["forklane-decision", "forklane-trace"];
+
+function interimInWords(message: Message): string {
+  const kept = endToEnd(message).filter(
+    ([name]) => !["content-length", "transfer-encoding", ...OURS].includes(name),
+  );
+  return inWords({ ...message, minorVersion: 1, fields: kept.flat(), framing: "none" });
+}
+
+/** Lower-case names and values of the fields that are not this connection's alone, in plain form. */
+function endToEnd({ fields }: Message): [string, string][] {
+  const options = valuesOf(fields, "connection").join(",").toLowerCase().split(",");
+  const nominated = options
+    .map((option) => option.replace(/^[ \t]+|[ \t]+$/g, ""))
+    .filter((option) => option !== "")
+    .slice(0, 10)
+    .filter((option) => !KNOWN.test(option));
+  const kept: [string, string][] = [];
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = (fields[i] ?? "").toLowerCase();
+    const value = fields[i + 1] ?? "";
+    if (HOP_BY_HOP.includes(name) || nominated.includes(name)) continue;
+    kept.push([name, plainValue(name, value)]);
+  }
+  return kept;
+}
+
+/** What frames, and what we read, is not taken away by a name in Connection. */
+const KNOWN =
+  /^(?:host|transfer-encoding|content-length|expect|baggage|cookie|max-forwards|forklane-.*)$/;
+
+const HOP_BY_HOP: readonly string[] =
+  "connection keep-alive proxy-connection te upgrade http2-settings".split(" ");
+
+function plainValue(name: string, value: string): string {
+  if (name === "transfer-encoding") return "chunked";
+  return name === "content-length" ? String(Number(value)) : value;
+}
+
+function cutInWords(message: Message): string {
+  const head = inWords({ ...message, framing: "", body: "", trailers: [] });
+  return `cut ${head}\t${oneLine(message.body)}`;
+}
+
+function oneLine(text: string): string {
+  return text.replace(/[\\\n\t]/g, (byte) => `\\${byte.charCodeAt(0)}.`);
+}
+
+/** A message in words, on one line; of an answer of ours its code. */
+function inWords(message: Message): string {
+  const fields = message.fields.map((each, i) => (i % 2 === 0 ? each.toLowerCase() : each));
+  const at = fields.indexOf("forklane-fault");
+  const ours = at < 0 ? null : /^([a-z-]+); by=shop\/cart$/.exec(fields[at + 1] ?? "");
+  if (ours !== null) return `${message.what} ${ours[1]}`;
+  return oneLine(messageText({ ...message, fields, keepsAlive: true, end: 0 }));
+}
