@@ -15,6 +15,10 @@ group_edge() {
   need nginx nginx nginx -v
 }
 
+group_stress() {
+  need slowhttptest slowhttptest slowhttptest -h
+}
+
 group_bench() {
   need nginx nginx nginx -v
   need haproxy haproxy haproxy -v
