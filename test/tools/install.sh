@@ -38,6 +38,17 @@ group_http1-peers() {
   need go golang-go go version
 }
 
+group_intercept() {
+  need iptables iptables iptables --version
+  need ip iproute2 ip -V
+  need setpriv util-linux setpriv --version
+  need curl curl curl --version
+  need python3 python3 python3 --version
+  need java default-jre-headless java --version
+  need go golang-go go version
+  need chromium-headless-shell chromium-headless-shell chromium-headless-shell --version
+}
+
 # --- How ----------------------------------------------------------------------------------------
 
 main() {
