@@ -15,6 +15,9 @@ const TICK_MICROS = 10_000;
 const PARENT = 1;
 const USER = 11;
 const SYSTEM = 12;
+/** The same of children that were waited for. */
+const ENDED_USER = 13;
+const ENDED_SYSTEM = 14;
 
 /** Reads the CPU time of a process and of all its descendants (nginx's worker, Node's workers). */
 export async function readCpuTime(pid: number): Promise<CpuTime> {
@@ -27,6 +30,16 @@ export async function readCpuTime(pid: number): Promise<CpuTime> {
     systemMicros += stat.systemMicros;
   }
   return { userMicros, systemMicros };
+}
+
+/** CPU time of the processes that this one started and that have ended, their children included. */
+export function readEndedChildrenTime(): CpuTime {
+  const line = readStat(process.pid);
+  const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
+  return {
+    userMicros: Number(fields[ENDED_USER]) * TICK_MICROS,
+    systemMicros: Number(fields[ENDED_SYSTEM]) * TICK_MICROS,
+  };
 }
 
 /** Reads one line of /proc/PID/stat; the name in brackets may hold spaces and brackets itself. */
@@ -60,7 +73,8 @@ export function sumCpuTime(times: readonly CpuTime[]): CpuTime {
   };
 }
 
-async function findDescendants(root: number): Promise<number[]> {
+/** All processes below `root`, at any depth. */
+export async function findDescendants(root: number): Promise<number[]> {
   const parents = new Map<number, number>();
   for (const name of await readdir("/proc")) {
     if (!/^\d+$/.test(name)) continue;

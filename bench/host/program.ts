@@ -9,9 +9,10 @@ const run = promisify(execFile);
 /** Where distributions put programs that an ordinary user's PATH does not list. */
 const FURTHER_FOLDERS = ["/usr/sbin", "/usr/local/sbin", "/sbin"];
 
-/** Finds a program on the PATH; fails with the command that installs it. */
-export async function findProgram(name: string): Promise<string> {
-  const folders = [...(process.env["PATH"] ?? "").split(delimiter), ...FURTHER_FOLDERS];
+/** Finds a program, in `first` before the PATH; fails with the command that installs it. */
+export async function findProgram(name: string, first: readonly string[] = []): Promise<string> {
+  const onPath = (process.env["PATH"] ?? "").split(delimiter);
+  const folders = [...first, ...onPath, ...FURTHER_FOLDERS];
   for (const folder of folders) {
     const path = join(folder, name);
     const found = await access(path, constants.X_OK).then(

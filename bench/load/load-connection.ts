@@ -35,12 +35,12 @@ export class LoadConnection {
 
   /** Connects; `onAnswer` is called once for each request, `onFailure` ends the run. */
   static async open(
-    port: number,
+    { host = "127.0.0.1", port }: { readonly host?: string; readonly port: number },
     request: Buffer,
     onAnswer: (connection: LoadConnection) => void,
     onFailure: (error: Error) => void,
   ): Promise<LoadConnection> {
-    const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+    const socket = connect({ port, host, noDelay: true });
     await new Promise<void>((resolve, reject) => {
       socket.once("connect", resolve);
       socket.once("error", reject);

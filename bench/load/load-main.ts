@@ -78,7 +78,7 @@ function openAll(
   const request = Buffer.from(`GET ${asked.path} HTTP/1.1\r\nhost: bench.test\r\n${fields}\r\n`);
   const opening: Promise<LoadConnection>[] = [];
   for (let i = 0; i < asked.connections; i++) {
-    opening.push(LoadConnection.open(asked.port, request, answered, failed));
+    opening.push(LoadConnection.open(asked, request, answered, failed));
   }
   return Promise.all(opening);
 }

@@ -8,6 +8,8 @@
  */
 export interface LoadPlan {
   readonly shape: "back-to-back" | "fixed-rate";
+  /** Where the port is; 127.0.0.1 where absent. */
+  readonly host?: string;
   readonly port: number;
   readonly path: string;
   /** Fields that every request carries. */

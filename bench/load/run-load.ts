@@ -7,10 +7,17 @@ import type { LoadPlan, LoadReport } from "./load-plan.ts";
 const run = promisify(execFile);
 const LOAD_MAIN = fileURLToPath(new URL("./load-main.ts", import.meta.url));
 
-/** Runs the plan in a process of its own, on one CPU where `cpu` names one (Linux only). */
-export async function runLoad(plan: LoadPlan, cpu: number | null): Promise<LoadReport> {
+/**
+ * Runs the plan in a process of its own, on one CPU where `cpu` names one (Linux only); `inside` stands
+ * before the command, to run it on another host.
+ */
+export async function runLoad(
+  plan: LoadPlan,
+  cpu: number | null,
+  inside: readonly string[] = [],
+): Promise<LoadReport> {
   const placed = process.platform === "linux" ? placement(plan, cpu) : [];
-  const command = [...placed, process.execPath, LOAD_MAIN, JSON.stringify(plan)];
+  const command = [...placed, ...inside, process.execPath, LOAD_MAIN, JSON.stringify(plan)];
   const [program = "", ...args] = command;
   const { stdout } = await run(program, args, {
     timeout: plan.warmUpMs + plan.durationMs + 15_000,

@@ -17,8 +17,8 @@ export async function interleave<Sample>(
   return samples;
 }
 
-/** The same names in the same order, beginning with another one. */
-export function rotate(names: readonly string[], by: number): string[] {
-  const start = names.length === 0 ? 0 : by % names.length;
-  return [...names.slice(start), ...names.slice(0, start)];
+/** The same things in the same order, beginning with another one. */
+export function rotate<Thing>(things: readonly Thing[], by: number): Thing[] {
+  const start = things.length === 0 ? 0 : by % things.length;
+  return [...things.slice(start), ...things.slice(0, start)];
 }

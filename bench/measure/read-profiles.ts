@@ -9,7 +9,7 @@ const LINES = 15;
 export async function renderProfiles(folder: string, sinceMs: number): Promise<string> {
   const texts: string[] = [];
   for (const name of (await readdir(folder)).toSorted()) {
-    const wroteAtMs = Number(/^forklane-\w+-(\d+)\.cpuprofile$/.exec(name)?.[1] ?? 0);
+    const wroteAtMs = Number(/^forklane-[\w.-]+-(\d+)\.cpuprofile$/.exec(name)?.[1] ?? 0);
     if (wroteAtMs < sinceMs) continue;
     const profile = JSON.parse(await readFile(join(folder, name), "utf8")) as CpuProfile;
     texts.push(`${join(folder, name)}\n${renderProfile(profile)}`);

@@ -24,7 +24,14 @@ export async function writeResult(folder: string, result: RunResult): Promise<st
   return path;
 }
 
-/** `cpu-20260131-235959.json`: sorts by scenario, then by time. */
+/** Writes the picture of the last run, which a README may show, and answers the path. */
+export async function writePlot(folder: string, scenario: string, svg: string): Promise<string> {
+  const path = join(folder, `${scenario}.svg`);
+  await writeFile(path, svg);
+  return path;
+}
+
+/** `chain-20260131-235959.json`: sorts by scenario, then by time. */
 export function resultFileName(result: Pick<RunResult, "scenario" | "date">): string {
   const time = result.date.slice(0, 19).replaceAll(/[-:]/g, "").replace("T", "-");
   return `${result.scenario}-${time}.json`;

@@ -8,6 +8,8 @@ export interface Job {
   /** Where requests go whose `sandbox` member of baggage names one of `keys`. */
   readonly forkPort: number;
   readonly keys: readonly string[];
+  /** Whether a tag may be `a~b`: then a request is the fork's if either is one of `keys`. */
+  readonly composed: boolean;
   /** Folder for its files. */
   readonly folder: string;
   /** The CPU that it has to itself; null leaves it to the kernel. */
@@ -28,3 +30,6 @@ export const START_DEADLINE_MS = 15_000;
 export function benchKeys(count: number): string[] {
   return Array.from({ length: count }, (_, i) => `bench-${String(i).padStart(6, "0")}`);
 }
+
+/** A routing key that the proxies may know, and for which nothing is forked behind them. */
+export const ELSEWHERE_KEY = "bench-elsewhere";

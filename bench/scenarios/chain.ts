@@ -9,6 +9,7 @@ import { median } from "../measure/quantile.ts";
 import { checkTarget, type Target } from "../measure/target.ts";
 import { columnsOf, formatFigure, renderTable } from "../measure/text-table.ts";
 import { checkJob } from "../peers/check-job.ts";
+import { forklaneCommand } from "../peers/forklane/build.ts";
 import { startForklane } from "../peers/forklane/start-forklane.ts";
 import { forkTable, knownTable } from "../peers/forklane/table.ts";
 import { startHaproxy } from "../peers/haproxy/start-haproxy.ts";
@@ -97,6 +98,7 @@ async function startAll(bench: Bench): Promise<Paths> {
     baselinePort: ports.baseline,
     forkPort: ports.fork,
     keys: benchKeys(bench.options.sandboxes),
+    composed: false,
     folder: join(bench.folder, name),
     cpu: MEASURED_CPU,
   });
@@ -116,8 +118,10 @@ async function startAll(bench: Bench): Promise<Paths> {
 async function startChain(bench: Bench, job: Job): Promise<Peer> {
   let upstreamPort = job.baselinePort;
   let table = forkTable(job.keys, job.forkPort);
+  const command = await forklaneCommand(null);
   for (let hop = HOPS; ; hop--) {
     const peer = await startForklane(bench.children, {
+      command,
       name: `hop${hop}`,
       workload: `bench/hop${hop}`,
       listenPort: await freePort(),

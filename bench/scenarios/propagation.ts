@@ -1,18 +1,14 @@
 import { createServer, type Server } from "node:net";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import { BenchError } from "../bench-error.ts";
-import { freePort, waitForPort } from "../host/port.ts";
+import { freePort } from "../host/port.ts";
 import { type Quantiles, quantilesOf } from "../measure/quantile.ts";
 import { checkTarget } from "../measure/target.ts";
 import { columnsOf, formatFigure, renderTable } from "../measure/text-table.ts";
-import { profileFlags } from "../peers/forklane/profile-flags.ts";
-import { benchKeys, START_DEADLINE_MS } from "../peers/peer.ts";
+import { forklaneCommand } from "../peers/forklane/build.ts";
+import { putSandbox, startControl } from "../peers/forklane/start-control.ts";
+import { benchKeys } from "../peers/peer.ts";
 import type { Bench, Findings, Scenario } from "../scenario.ts";
 import { Watchers } from "../watchers/watchers.ts";
-
-const COMMAND = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 
 const PROXIES = 50;
 const THREADS = 4;
@@ -50,7 +46,13 @@ export const propagation: Scenario = {
   async run(bench: Bench): Promise<Findings> {
     const keys = benchKeys(bench.options.short ? SHORT_PUTS : PUTS);
     const fork = await listenAsFork();
-    const control = await startControl(bench);
+    const { folder, children, options } = bench;
+    const control = await startControl(children, {
+      command: await forklaneCommand(null),
+      folder,
+      cpu: null,
+      profileFolder: options.profileFolder,
+    });
     const watchers = await startWatchers(control, keys);
     try {
       const samples: Sample[] = [];
@@ -80,22 +82,6 @@ async function listenAsFork(): Promise<{ readonly server: Server; readonly port:
   return { server, port };
 }
 
-async function startControl(bench: Bench): Promise<string> {
-  const port = await freePort();
-  const data = join(bench.folder, "control.db");
-  const child = bench.children.start({
-    name: "control",
-    program: process.execPath,
-    args: [
-      ...profileFlags("control", bench.options.profileFolder),
-      ...[COMMAND, "control", "--listen", `127.0.0.1:${port}`, "--data", data],
-    ],
-    cpu: null,
-  });
-  await waitForPort(port, START_DEADLINE_MS, () => child.endReason());
-  return `http://127.0.0.1:${port}`;
-}
-
 function startWatchers(control: string, keys: readonly string[]): Promise<Watchers> {
   const workloads = Array.from(
     { length: PROXIES },
@@ -119,23 +105,6 @@ async function measure(
     concernedMs: Math.max(0, toMs(arrivals.concernedNs - returnNs)),
     allMs: Math.max(0, toMs(arrivals.allNs - returnNs)),
   };
-}
-
-async function putSandbox(
-  control: string,
-  key: string,
-  workload: string,
-  forkPort: number,
-): Promise<void> {
-  const forks = [{ workload, endpoints: [`127.0.0.1:${forkPort}`] }];
-  const answer = await fetch(`${control}/v1/sandboxes/${key}`, {
-    method: "PUT",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ routingKey: key, forks }),
-    signal: AbortSignal.timeout(ARRIVAL_DEADLINE_MS),
-  });
-  const body = await answer.text();
-  if (!answer.ok) throw new BenchError(`control answered ${answer.status} to the PUT: ${body}`);
 }
 
 function toMs(ns: bigint): number {

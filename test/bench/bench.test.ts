@@ -26,13 +26,27 @@ test.for(Object.keys(SCENARIOS))(
     const out = join(folder, name);
     const { stdout } = await run(process.execPath, [BENCH, name, "--short", "--out", out]);
     expect(stdout).toMatch(/^-+( {2}-+)+$/m);
-    const [file = ""] = await readdir(out);
+    const files = await readdir(out);
+    const file = files.find((each) => each.endsWith(".json")) ?? "no JSON";
     const result = JSON.parse(await readFile(join(out, file), "utf8")) as { rows: object[] };
     expect(result.rows.length).toBeGreaterThan(0);
+    expect(files.includes(`${name}.svg`)).toBe(name === "compare");
   },
 );
 
+test("a comparison of some cases leaves the picture of the last whole one", async () => {
+  const out = join(folder, "some");
+  const args = [BENCH, "compare", "--short", "--only", "memory", "--peers", "none", "--out", out];
+  await run(process.execPath, args);
+  expect(await readdir(out)).not.toContain("compare.svg");
+});
+
 test("an unknown scenario is a usage error that lists those there are", async () => {
   const failed = run(process.execPath, [BENCH, "no-such-scenario"]);
-  await expect(failed).rejects.toThrow(/Allowed choices are chain, cpu/);
+  await expect(failed).rejects.toThrow(/Allowed choices are bypass, chain, compare/);
+});
+
+test("an unknown case is refused with the list of those there are", async () => {
+  const args = [BENCH, "compare", "--short", "--only", "no-such-case"];
+  await expect(run(process.execPath, args)).rejects.toThrow(/there are untagged, tagged/);
 });

@@ -4,7 +4,7 @@ import type { Child, Children } from "../../host/child.ts";
 import { waitForPort } from "../../host/port.ts";
 import { findProgram } from "../../host/program.ts";
 import { type Job, type Peer, START_DEADLINE_MS } from "../peer.ts";
-import { nginxBackendConfig, nginxProxyConfig } from "./config.ts";
+import { BACKEND_FILES, nginxBackendConfig, nginxProxyConfig } from "./config.ts";
 
 /** Starts an nginx that does the job. */
 export async function startNginx(children: Children, job: Job): Promise<Peer> {
@@ -20,6 +20,11 @@ export async function startBackend(
   ports: { readonly baseline: number; readonly fork: number },
   cpu: number | null,
 ): Promise<Child> {
+  const files = join(folder, "files");
+  await mkdir(files, { recursive: true });
+  for (const [name, bytes] of Object.entries(BACKEND_FILES)) {
+    await writeFile(join(files, name), "x".repeat(bytes));
+  }
   const config = nginxBackendConfig(folder, ports.baseline, ports.fork);
   const child = await start(children, "backend", folder, config, cpu);
   await waitForPort(ports.fork, START_DEADLINE_MS, () => child.endReason());

@@ -1,0 +1,37 @@
+/**
+ * What a request of a browser carries by the time that it is a few services deep: 31 fields, with
+ * Host 32. It is untagged: its baggage has members, but none of ours.
+ */
+export const BROWSER_FIELDS: readonly string[] = [
+  "connection: keep-alive",
+  "cache-control: no-cache",
+  "pragma: no-cache",
+  'sec-ch-ua: "Chromium";v="146", "Not)A;Brand";v="24", "Google Chrome";v="146"',
+  "sec-ch-ua-mobile: ?0",
+  'sec-ch-ua-platform: "Linux"',
+  "dnt: 1",
+  "upgrade-insecure-requests: 1",
+  "user-agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/146.0.0.0 Safari/537.36",
+  "accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+  "sec-fetch-site: same-origin",
+  "sec-fetch-mode: navigate",
+  "sec-fetch-user: ?1",
+  "sec-fetch-dest: document",
+  "referer: https://shop.example.com/products/4711?colour=green&size=42",
+  "accept-encoding: gzip, deflate, br, zstd",
+  "accept-language: en-GB,en;q=0.9,de;q=0.8",
+  "priority: u=0, i",
+  "cookie: session=5f2b8c0e4d6a4b7f9a1c; consent=necessary; basket=c2hvcC1iYXNrZXQtNDcxMQ; theme=dark; _ga=GA1.1.1234567890.1700000000",
+  'if-none-match: W/"5f2b8c0e4d6a4b7f"',
+  "if-modified-since: Tue, 24 Nov 2026 01:00:00 GMT",
+  "x-forwarded-for: 203.0.113.7, 10.1.2.3",
+  "x-forwarded-proto: https",
+  "x-forwarded-host: shop.example.com",
+  "x-real-ip: 203.0.113.7",
+  "x-request-id: 3f1c9d1e-5b7a-4c39-9a52-0d8e6f7a1b2c",
+  "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
+  "tracestate: vendor=00f067aa0ba902b7,other=t61rcWkgMzE",
+  "baggage: userId=alice,serverNode=DF28,region=eu-west-1",
+  "x-b3-traceid: 4bf92f3577b34da6a3ce929d0e0e4736",
+  "x-b3-spanid: 00f067aa0ba902b7",
+];
