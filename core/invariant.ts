@@ -4,6 +4,12 @@ export class BugError extends Error {
 }
 
 /**
+ * Told of an exception, which is always a bug, once what it came from is closed. Where it throws in its
+ * turn, the process ends: in tests.
+ */
+export type OnBug = (error: unknown) => void;
+
+/**
  * Throws BugError when something that cannot be is.
  *
  * Not for input from peers, users or the network: those are faults and results.

@@ -1,5 +1,6 @@
 import { type Address, formatAddress } from "../core/address.ts";
 import { systemClock } from "../core/clock.ts";
+import type { OnBug } from "../core/invariant.ts";
 import { Ticker } from "../core/ticker.ts";
 import { Admin } from "./admin/admin.ts";
 import type { ProxyConfig } from "./config.ts";
@@ -64,8 +65,9 @@ export async function createProxy(
   const config = { ...settings, limits };
   const clock = systemClock;
   const ticker = new Ticker(clock.nowMs);
-  const pool = new UpstreamPool(config.limits, ticker);
   const telemetry = await startTelemetry(config, clock);
+  const onBug = bugCounter(telemetry.metrics, options.log ?? SILENT);
+  const pool = new UpstreamPool(config.limits, ticker, onBug);
   const shared: SharedContext = {
     ...config,
     upstream: formatAddress(config.upstream),
@@ -76,6 +78,7 @@ export async function createProxy(
     clock,
     ticker,
     sinks: telemetry.sinks,
+    onBug,
     via: writtenLine(VIA_HEADER, `${config.workload};${config.instance}`),
     isDraining: false,
     overload: "none",
@@ -165,6 +168,18 @@ function newAdmin(
     metrics: () => telemetry.metrics.exposition(),
     facts: () => source.facts(),
   });
+}
+
+/** Counts each bug; the log has the first one whole, since the next ones are mostly the same. */
+function bugCounter(metrics: Metrics, log: WatchLog): OnBug {
+  let isTold = false;
+  return (error) => {
+    metrics.bug();
+    if (isTold) return;
+    isTold = true;
+    const stack = error instanceof Error ? error.stack : String(error);
+    log.warn(`a bug, please report it; its connection was closed, others go on: ${stack}`);
+  };
 }
 
 const SILENT: WatchLog = { info: () => undefined, warn: () => undefined };

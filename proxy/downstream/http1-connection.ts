@@ -29,7 +29,8 @@ import type { MessageParts, MessagePartsPool } from "./message-parts.ts";
  *
  * Before: listener/listener.ts. After: http1/parse-head.ts, then exchange/exchange.ts.
  * Invariants: the next head is parsed only when the exchange before it is over; a response that
- * could not be finished never looks complete; after a fault the connection is closed.
+ * could not be finished never looks complete; after a fault the connection is closed; so it is after
+ * a bug of ours, and no other one.
  * What is read here is never written to again: exchanges may keep it.
  * Hot path.
  */
@@ -81,11 +82,11 @@ export class Http1DownstreamConnection
     this.intendedAddress = intercepted?.intendedAddress ?? null;
     this.baseline = intercepted?.baseline ?? context.upstream;
     this.#deadlineAtMs = context.ticker.nowMs + context.limits.downstreamIdleMs;
-    socket.on("data", (bytes: Buffer) => this.#onData(bytes));
-    socket.on("end", () => this.#onEnd());
-    socket.on("drain", () => this.#onDrain());
-    socket.on("error", () => this.#onClose());
-    socket.on("close", () => this.#onClose());
+    socket.on("data", (bytes: Buffer) => this.#react("data", bytes));
+    socket.on("end", () => this.#react("end"));
+    socket.on("drain", () => this.#react("drain"));
+    socket.on("error", () => this.#react("close"));
+    socket.on("close", () => this.#react("close"));
     context.ticker.add(this);
   }
 
@@ -121,6 +122,26 @@ export class Http1DownstreamConnection
 
   // --- what the socket says
 
+  #react(event: "data" | "end" | "drain" | "close" | "tick", bytes: Buffer | null = null): void {
+    try {
+      if (event === "data") this.#onData(bytes as Buffer);
+      else if (event === "drain") this.#onDrain();
+      else if (event === "end") this.#onEnd();
+      else if (event === "close") this.#onClose();
+      else this.#onDeadline();
+    } catch (error) {
+      this.#breakOff(error);
+    }
+  }
+
+  #breakOff(bug: unknown): void {
+    const exchange = this.#exchange;
+    this.#exchange = null;
+    exchange?.abandon();
+    this.#close();
+    this.#context.onBug(bug);
+  }
+
   #onData(bytes: Buffer): void {
     if (this.#state === "tunnel") {
       this.#tunnel?.onBytes(bytes);
@@ -141,6 +162,15 @@ export class Http1DownstreamConnection
 
   /** Takes bytes that are not this connection's to keep (listener/accept-in-place.ts). */
   onLent(bytes: Buffer): Flow {
+    try {
+      return this.#onLent(bytes);
+    } catch (error) {
+      this.#breakOff(error);
+      return FLOW.HELD;
+    }
+  }
+
+  #onLent(bytes: Buffer): Flow {
     if (this.#state === "tunnel") return this.#tunnel?.onBytes(bytes) ?? FLOW.FLUSHED;
     this.#isReading = true;
     const next = this.#readBody(bytes, 0);
@@ -301,6 +331,10 @@ export class Http1DownstreamConnection
   tick(nowMs: number): void {
     if (this.#deadlineAtMs === 0 || nowMs < this.#deadlineAtMs) return;
     this.#deadlineAtMs = 0;
+    this.#react("tick");
+  }
+
+  #onDeadline(): void {
     if (this.#state === "head" && this.#isHeadBegun) this.#refuse("head-timeout");
     else if (this.#state === "exchange") {
       this.#keepsAlive = false;
@@ -406,8 +440,8 @@ export class Http1DownstreamConnection
 
   abort(): void {
     this.#exchange = null;
-    // A body that ends with the connection would look complete after an orderly close.
-    if (this.#sendsUntilClose) this.#socket.resetAndDestroy();
+    // A body that ends with the connection, or a tunnel, would look complete after an orderly close.
+    if (this.#sendsUntilClose || this.#state === "tunnel") this.#socket.resetAndDestroy();
     this.#close();
   }
 

@@ -1,4 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
+import type { OnBug } from "../../core/invariant.ts";
 import type { Networks } from "../../core/networks.ts";
 import type { Ticker } from "../../core/ticker.ts";
 import type { Limits } from "../limits.ts";
@@ -45,6 +46,7 @@ export interface ExchangeContext {
   readonly pool: UpstreamPool;
   readonly choice: EndpointChoice;
   readonly sinks: readonly ExchangeSink[];
+  readonly onBug: OnBug;
   /** Whom the calls of the service may be for; null where exchanges come in to it. */
   readonly outbound: Outbound | null;
   /** Remembers the tags that came in, for the calls that go out; null where none do. */

@@ -44,12 +44,18 @@ export function exchangeContext(wish: ContextWish = {}): ExchangeContext {
     limits,
     clock: { nowMs: () => 0, epochMs: () => 784_111_777_000 },
     ticker,
-    pool: new UpstreamPool(limits, ticker),
+    pool: new UpstreamPool(limits, ticker, throwAgain),
     choice: new EndpointChoice(limits.endpointSkipMs),
     sinks: [],
+    onBug: throwAgain,
     outbound: null,
     affinity: null,
   };
+}
+
+/** A bug ends the test. */
+export function throwAgain(bug: unknown): never {
+  throw bug;
 }
 
 function carriers(text: string | undefined): readonly Carrier[] {

@@ -13,7 +13,7 @@ import {
 } from "../message/stream.ts";
 import { decide, decideAtFork, forkDown, LOOP } from "../routing/decide.ts";
 import type { Decision } from "../routing/decision.ts";
-import type { HopMark } from "../routing/hop-mark.ts";
+import { type HopMark, readHopMark } from "../routing/hop-mark.ts";
 import type { WorkloadTable } from "../routing/table.ts";
 import { NO_TAG, type Tag } from "../routing/tag.ts";
 import { Tunnel } from "../tunnel/tunnel.ts";
@@ -22,10 +22,11 @@ import type { ExchangeContext } from "./context.ts";
 import { editResponseHead } from "./decorated-head.ts";
 import { appendForwardedFor } from "./forwarded-for.ts";
 import { forwardRequestHead } from "./forwarded-head.ts";
-import { type Hop, isOwnMark, markHop, NO_HOP } from "./hop.ts";
+import { isOwnMark, markHop } from "./hop.ts";
 import { identify } from "./identify.ts";
 import { countForward } from "./max-forwards.ts";
 import { type Callee, calleeOf, identifyCall } from "./outbound-call.ts";
+import { NO_HOP, type PlacedHop } from "./placed-hop.ts";
 import type { FinishedExchange } from "./record.ts";
 import { RequestBody } from "./request-body.ts";
 import { answer } from "./respond.ts";
@@ -55,7 +56,7 @@ export class Exchange
   #state: "deciding" | "connecting" | "relaying" | "tunnel" | "over" = "deciding";
   #upstream: UpstreamStream | null = null;
   #tag: Tag = NO_TAG;
-  #hop: Hop = NO_HOP;
+  #hop: PlacedHop = NO_HOP;
   #isBeginning = true;
   #isUpgrade = false;
   #wasSent = false;
@@ -317,7 +318,7 @@ export class Exchange
   }
 
   onResponseHead(head: ResponseHead): void {
-    if (this.#goesToFork() && head.status === 421 && isWrongFork(head.fields)) {
+    if (this.#goesToFork() && head.status === 421 && isWrongFork(head.fields, this.#hop.hop)) {
       this.#leaveWrongFork();
       return;
     }
@@ -404,7 +405,9 @@ export class Exchange
     this.#upstream?.abort();
     this.#upstream = null;
     const { workload } = this.#context;
-    const { head, body } = answer(code, workload, this.method === "HEAD", NO_FIELDS);
+    // So that the proxy which asked can tell this from a refusal that came from further down.
+    const toHop = code === "wrong-fork" ? (readHopMark(this.fields)?.hop ?? null) : null;
+    const { head, body } = answer(code, workload, this.method === "HEAD", NO_FIELDS, toHop);
     this.#startResponse(head, false);
     this.#downstream.sendHead(head, this.#downstream.responseEdit);
     if (head.hasBody) this.#downstream.sendBody(body);
@@ -419,6 +422,15 @@ export class Exchange
     this.#upstream?.abort();
     this.#upstream = null;
     this.#finish();
+    this.#downstream.abort();
+  }
+
+  /** Both connections are closed. Nobody is told: what would be is not to be relied on. */
+  abandon(): void {
+    if (this.#state === "connecting") this.#context.pool.withdraw(this.endpoint ?? "", this);
+    this.#state = "over";
+    this.#upstream?.abort();
+    this.#upstream = null;
     this.#downstream.abort();
   }
 
@@ -453,6 +465,10 @@ export class Exchange
 
   get tagText(): string {
     return this.#tag.text;
+  }
+
+  get place(): PlacedHop {
+    return this.#hop;
   }
 
   get root(): string {
@@ -522,8 +538,12 @@ function isProbe(context: ExchangeContext, target: string): boolean {
   return context.probePaths.includes(query < 0 ? target : target.slice(0, query));
 }
 
-/** The answer of a fork's own proxy to a request that is not its sandbox's. */
-function isWrongFork(fields: FieldList): boolean {
+/**
+ * The answer of a fork's own proxy to this very hop, which is not its sandbox's. A fork that passes on
+ * what a service behind it answered did carry out its request.
+ */
+function isWrongFork(fields: FieldList, hop: string): boolean {
   if (!hasAny(fields, 1 << FIELD.FORKLANE_FAULT)) return false;
-  return knownValue(fields, FIELD.FORKLANE_FAULT)?.startsWith("wrong-fork") === true;
+  const fault = knownValue(fields, FIELD.FORKLANE_FAULT) ?? "";
+  return fault.startsWith("wrong-fork;") && fault.endsWith(`; hop=${hop}`);
 }

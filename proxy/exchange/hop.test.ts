@@ -3,7 +3,8 @@ import { getWith, sentRequest } from "../../test/harness/parsed-head.ts";
 import { HeadEdit } from "../message/head-edit.ts";
 import { NO_TAG, parseTagValue } from "../routing/tag.ts";
 import { type ContextWish, exchangeContext } from "./exchange-context.fake.ts";
-import { isOwnMark, markHop, NO_HOP } from "./hop.ts";
+import { isOwnMark, markHop } from "./hop.ts";
+import { NO_HOP } from "./placed-hop.ts";
 
 const ROOT = "00112233445566aa";
 const PARENT = "bbccddeeff001122";
@@ -85,7 +86,7 @@ describe("the mark of a hop", () => {
   ])("is shared with the caller's proxy after `%s`, which says who caused it", (via, parent) => {
     for (const sandbox of [null, "jane"]) {
       const { hop } = marked([`baggage: ${MARK}`, `forklane-via: ${via}`], { sandbox });
-      expect(hop).toEqual({ root: ROOT, hop: PARENT, parent, isEntry: false });
+      expect([hop.root, hop.hop, hop.parent, hop.isEntry]).toEqual([ROOT, PARENT, parent, false]);
     }
   });
 

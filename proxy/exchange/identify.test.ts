@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { getWith, sentRequest } from "../../test/harness/parsed-head.ts";
 import { type ContextWish, exchangeContext, FakeDownstream } from "./exchange-context.fake.ts";
-import { identify } from "./identify.ts";
+import { identify, removeEveryTrace } from "./identify.ts";
 
 const OUTSIDER = "203.0.113.9";
 
@@ -51,6 +51,19 @@ describe("next to a service", () => {
     expect(identified(["forklane: x"], {}, OUTSIDER).sent).toEqual(["forklane: x"]);
   });
 
+  test.each([
+    "sand%62ox=jane-42",
+    "%73andbox=jane-42!",
+    "\xa0sandbox=jane-42",
+    "\x85sandbox\xa0=jane-42",
+    "%20sandbox%09;p=1",
+    "+sandbox=jane-42",
+    "forklane%2dhop=0123456789abcdef.0123456789abcdef",
+  ])("an outsider's %j is not passed on: a tracer may read it as ours", (member) => {
+    const { sent } = identified([`baggage: a=%31,${member},sandbo%78y=1,+b=2`], {}, OUTSIDER);
+    expect(sent).toEqual(["baggage: a=%31,sandbo%78y=1,+b=2"]);
+  });
+
   test("an outsider's tag in every configured carrier is taken out, and nothing else", () => {
     const wish = { carriers: "preset:signadot,preset:correlation-context,header:X-Team-Key" };
     const fields = [
@@ -87,6 +100,23 @@ describe("at the edge", () => {
     });
   });
 
+  test("an empty one is none, and a later one that is strict is not overlooked", () => {
+    const tagOf = (...fields: string[]) => identified(fields, edge, OUTSIDER).tag;
+    expect(tagOf("forklane-key:", "forklane-key: joe-7!")).toBe("joe-7!");
+    expect(tagOf("forklane-key:", "Cookie: forklane-key=joe-7!")).toBe("joe-7!");
+    expect(tagOf("Cookie: forklane-key=; forklane-key=joe-7!")).toBe("joe-7!");
+    const differing = [
+      ["forklane-key: jane-42", "forklane-key: joe-7!"],
+      ["Cookie: forklane-key=jane-42; forklane-key=joe-7!"],
+      ["Cookie: forklane-key=jane-42", "Cookie: forklane-key=joe-7!"],
+    ];
+    for (const fields of differing) {
+      const downstream = new FakeDownstream(getWith(...fields), OUTSIDER);
+      const tag = identify(exchangeContext(edge), downstream, downstream.requestEdit);
+      expect(tag).toMatchObject({ strict: true, ambiguous: true });
+    }
+  });
+
   test("an entry that is not open is not read", () => {
     const closed: ContextWish = { ...edge, entries: ["host"] };
     expect(identified(["forklane-key: jane-42", "Cookie: forklane-key=joe-7"], closed)).toEqual({
@@ -111,5 +141,48 @@ describe("at the edge", () => {
     const wish: ContextWish = { mode: "edge" };
     const fields = ["baggage: sandbox=jane-42", "Cookie: forklane-key=joe-7"];
     expect(identified(fields, wish)).toEqual({ tag: "jane-42", sent: fields });
+  });
+});
+
+describe("a call that leaves the cluster", () => {
+  function left(fields: readonly string[], wish: ContextWish = {}) {
+    const head = getWith(...fields);
+    const { requestEdit } = new FakeDownstream(head, "127.0.0.1");
+    removeEveryTrace(exchangeContext(wish), head, requestEdit);
+    return sentRequest(head, requestEdit).slice(2);
+  }
+
+  test.each([
+    ["baggage: a=1,sandbox=jane-42", ["baggage: a=1"]],
+    ["Forklane-Key: jane-42", []],
+    ["Correlation-Context: a = 1 ,sandbox=jane-42,forklane-hop=x", ["Correlation-Context: a = 1"]],
+    ["correlation-context: sandbox=jane-42", []],
+    ["Cookie: a=1; forklane-key=jane-42;b=2", ["Cookie: a=1;b=2"]],
+    ["Cookie: forklane-key=jane-42; b=2", ["Cookie: b=2"]],
+    ["Cookie: forklane-key=jane-42", []],
+    [
+      "X-Forwarded-Host: jane-42--shop.example.com:8443",
+      ["X-Forwarded-Host: shop.example.com:8443"],
+    ],
+    ["x-forwarded-host: a.b, Jane-42--shop.test", ["x-forwarded-host: a.b, shop.test"]],
+  ])("keeps nothing of %j", (field, rest) => {
+    expect(left(["X: 1", field])).toEqual(["X: 1", ...rest]);
+  });
+
+  test("keeps byte for byte what is none of ours", () => {
+    const fields = [
+      "Cookie:  a=forklane-key ; my-forklane-key=1",
+      "x-forwarded-host: -x--y, a--",
+      "correlation-context: a=1 , sandboxes=2",
+      "x-a: sandbox=jane-42",
+    ];
+    const values = (lines: readonly string[]) => lines.map((line) => line.replace(/: +/, ": "));
+    expect(values(left(fields))).toEqual(values(fields));
+  });
+
+  test("loses the carriers of this proxy, in every header of theirs", () => {
+    const fields = ["correlation-context: team=a,b=1", "x-team: a", "baggage: team=a"];
+    const wish = { carriers: "baggage:team,header:x-team" };
+    expect(left(fields, wish)).toEqual(["correlation-context: b=1"]);
   });
 });

@@ -4,9 +4,9 @@ import type { HeadEdit } from "../message/head-edit.ts";
 import { FIELD } from "../message/known-field.ts";
 import type { DownstreamStream } from "../message/stream.ts";
 import { withMember, withoutMembers } from "../routing/baggage.ts";
-import { carrierHeader, KEY_HEADER } from "../routing/carrier.ts";
-import { keyFromCookie, keyFromHost } from "../routing/edge-entry.ts";
-import { NO_TAG, parseTagValue, readTag, type Tag } from "../routing/tag.ts";
+import { type Carrier, carrierHeader, KEY_HEADER } from "../routing/carrier.ts";
+import { keyFromHost, keysFromCookie } from "../routing/edge-entry.ts";
+import { NO_TAG, parseTagValue, parseTagValues, readTag, type Tag } from "../routing/tag.ts";
 import type { ExchangeContext } from "./context.ts";
 
 /**
@@ -61,24 +61,26 @@ interface Entry {
   readonly host: string | null;
 }
 
-/** Host, then header, then cookie: the more explicit one wins. */
+/** Host, then header, then cookie: the more explicit one wins, and an empty one is none. */
 function readEntry(context: ExchangeContext, head: RequestHead): Entry | null {
   const entries = context.entries;
   const inHost = entries.includes("host") ? keyFromHost(head.authority) : null;
   if (inHost !== null) return { tag: parseTagValue(inHost.key), host: inHost.host };
-  const inHeader = entries.includes("header") ? head.fields.find(KEY_HEADER, 0) : -1;
-  if (inHeader >= 0) return entryOf(head.fields.value(inHeader));
-  if (!entries.includes("cookie")) return null;
-  for (let i = head.fields.find("cookie", 0); i >= 0; i = head.fields.find("cookie", i + 1)) {
-    const key = keyFromCookie(head.fields.value(i));
-    if (key !== null) return entryOf(key);
-  }
-  return null;
+  const inHeader = entries.includes("header") ? readTag(KEY_HEADER_ONLY, head.fields) : NO_TAG;
+  if (inHeader.kind !== "none") return { tag: inHeader, host: null };
+  const inCookie = entries.includes("cookie") ? tagInCookies(head.fields) : NO_TAG;
+  return inCookie.kind === "none" ? null : { tag: inCookie, host: null };
 }
 
-function entryOf(text: string): Entry | null {
-  const tag = parseTagValue(text);
-  return tag.kind === "none" ? null : { tag, host: null };
+const KEY_HEADER_ONLY: readonly Carrier[] = [{ kind: "header", name: KEY_HEADER }];
+
+/** Of several the first wins, which for browsers is the one that fits best (RFC 6265 section 5.4). */
+function tagInCookies(fields: FieldList): Tag {
+  const keys: string[] = [];
+  for (let i = fields.find("cookie", 0); i >= 0; i = fields.find("cookie", i + 1)) {
+    keys.push(...keysFromCookie(fields.value(i)));
+  }
+  return parseTagValues(keys.reverse());
 }
 
 /** Takes every carrier and every field and member of ours out of a request. */
@@ -98,6 +100,49 @@ export function removeTags(context: ExchangeContext, fields: FieldList, edit: He
     }
     if (name === "baggage") removeMembers(fields, i, edit, carriers.members);
   }
+}
+
+/**
+ * The same for a call that leaves the cluster, where nobody of ours reads it: also our members where an
+ * older tracer puts baggage, and what a request may have entered by at the edge (cookie, name of a host).
+ */
+export function removeEveryTrace(
+  context: ExchangeContext,
+  fields: FieldList,
+  edit: HeadEdit,
+): void {
+  removeTags(context, fields, edit);
+  for (let i = 0; i < fields.count; i++) {
+    const name = fields.name(i).toLowerCase();
+    if (name === "correlation-context") removeMembers(fields, i, edit, context.carriers.members);
+    else if (name === "cookie") replaceOrDrop(fields, i, edit, withoutKeyCookie(fields.value(i)));
+    else if (name === "x-forwarded-host") {
+      replaceOrDrop(fields, i, edit, withoutKeyInHosts(fields.value(i)));
+    }
+  }
+}
+
+function withoutKeyCookie(value: string): string {
+  if (!value.includes(KEY_HEADER)) return value;
+  const isKey = (pair: string) => pair.trimStart().startsWith(`${KEY_HEADER}=`);
+  const pairs = value.split(";");
+  return pairs.some(isKey)
+    ? pairs
+        .filter((pair) => !isKey(pair))
+        .join(";")
+        .trim()
+    : value;
+}
+
+function withoutKeyInHosts(value: string): string {
+  if (!value.includes("--")) return value;
+  return value.replace(/[^,\s]+/g, (host) => keyFromHost(host)?.host ?? host);
+}
+
+function replaceOrDrop(fields: FieldList, index: number, edit: HeadEdit, value: string): void {
+  if (edit.isDropped(index)) return;
+  if (value === "") edit.drop(index);
+  else if (value !== fields.value(index)) edit.replace(index, value);
 }
 
 function removeMembers(

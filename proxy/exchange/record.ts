@@ -1,6 +1,7 @@
 import type { FaultCode } from "../fault.ts";
 import type { FieldList } from "../message/field-list.ts";
 import type { Decision } from "../routing/decision.ts";
+import type { PlacedHop } from "./placed-hop.ts";
 
 /**
  * An exchange that is over, as log, metrics, spans and hop records read it.
@@ -20,7 +21,9 @@ export interface FinishedExchange {
   readonly revision: string;
   /** The tag as received, strict mark included (`jane-42!`); empty when untagged. */
   readonly tagText: string;
-  /** Ids of the hop (see core/hop-record.ts); empty when untagged. */
+  /** Where in the tree of hops it stands; NO_HOP when untagged. */
+  readonly place: PlacedHop;
+  /** The ids of that place (see core/hop-record.ts), as strings made for who asks; empty when untagged. */
   readonly root: string;
   readonly hop: string;
   readonly parent: string | null;

@@ -13,19 +13,21 @@ export interface Answer {
  *
  * Before: exchange/exchange.ts. After: the downstream connection.
  * Invariant: such an answer is recognizable (`forklane-fault`) and never cached. `by` is the
- * workload whose proxy answers; `extra` are further fields as pairs.
+ * workload whose proxy answers; `extra` are further fields as pairs; `toHop` is the hop of the request
+ * that is answered, where it matters which.
  */
 export function answer(
   code: FaultCode,
   by: string,
   isHeadRequest: boolean,
   extra: readonly string[],
+  toHop: string | null = null,
 ): Answer {
   const { status, meaning } = FAULTS[code];
   const body = Buffer.from(`forklane: ${code} at ${by}: ${meaning}\n`, "latin1");
   const fields = new MadeFields([
     "forklane-fault",
-    `${code}; by=${by}`,
+    toHop === null ? `${code}; by=${by}` : `${code}; by=${by}; hop=${toHop}`,
     "cache-control",
     "no-store",
     "content-type",

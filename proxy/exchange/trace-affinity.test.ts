@@ -2,9 +2,8 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { getWith } from "../../test/harness/parsed-head.ts";
-import { readHopMark } from "../routing/hop-mark.ts";
+import { type HopMark, readHopMark } from "../routing/hop-mark.ts";
 import { parseTagValue } from "../routing/tag.ts";
-import type { Hop } from "./hop.ts";
 import { TraceAffinity } from "./trace-affinity.ts";
 
 const ROOT = "00112233445566aa";
@@ -13,8 +12,8 @@ function fieldsOf(trace: string) {
   return getWith(`traceparent: 00-${trace.repeat(32)}-00000000000000aa-01`);
 }
 
-function hopOf(hop: string): Hop {
-  return { root: ROOT, hop: hop.repeat(16), parent: null, isEntry: true };
+function hopOf(hop: string): HopMark {
+  return { root: ROOT, hop: hop.repeat(16) };
 }
 
 function setUp(tracesMax = 10, ttlMs = 1_000) {
@@ -56,7 +55,6 @@ test("with two tags it has none until it is forgotten", () => {
 
 test("once its trace came without a tag, it has none either until it is forgotten", () => {
   const { clock, affinity, learn, recall } = setUp();
-  affinity.meetUntagged(fieldsOf("1"));
   learn("1", "jane-42", "a");
   learn("2", "jane-42", "a");
   affinity.meetUntagged(fieldsOf("1"));
@@ -66,6 +64,33 @@ test("once its trace came without a tag, it has none either until it is forgotte
   clock.nowMs += 1_001;
   learn("1", "jane-42", "c");
   expect(recall("1")).toMatchObject({ tag: { text: "jane-42" } });
+});
+
+test("nor does it where its trace came without a tag first, while any trace is remembered", () => {
+  const { clock, affinity, learn, recall } = setUp();
+  learn("1", "jane-42", "a");
+  affinity.meetUntagged(fieldsOf("2"));
+  learn("2", "jane-42", "b");
+  learn("2", "jane-42", "c");
+  expect(recall("2")).toBeNull();
+  // The last one is forgotten: who comes without a tag is not remembered any more.
+  clock.nowMs += 1_001;
+  affinity.meetUntagged(fieldsOf("3"));
+  learn("3", "jane-42", "a");
+  expect(recall("3")).toMatchObject({ tag: { text: "jane-42" } });
+});
+
+test("traces without a tag push out none that has one, and are forgotten as those are", () => {
+  const { clock, affinity, learn, recall } = setUp(2, 1_000);
+  learn("1", "jane-42", "a");
+  for (const trace of ["2", "3", "4", "5", "6"]) affinity.meetUntagged(fieldsOf(trace));
+  expect(recall("1")).not.toBeNull();
+  for (const trace of ["2", "6"]) learn(trace, "jane-42", "a");
+  expect([recall("2")?.tag.text, recall("6")]).toEqual(["jane-42", null]);
+  clock.nowMs += 1_001;
+  affinity.meetUntagged(fieldsOf("7"));
+  learn("6", "jane-42", "a");
+  expect(recall("6")).not.toBeNull();
 });
 
 test("it is forgotten after its time, and before it by newer ones", () => {
@@ -83,13 +108,23 @@ test("it is forgotten after its time, and before it by newer ones", () => {
   ]);
 });
 
-test("what cannot be read, or was read in two ways, is not learned", () => {
+test("what cannot be read, or was read in two ways, takes it from its trace from then on", () => {
+  const ambiguous = { ...parseTagValue("mark-7"), ambiguous: true };
   const { affinity, learn, recall } = setUp();
-  learn("1", "Jane!", "a");
+  learn("1", "jane-42", "a");
+  affinity.learn(fieldsOf("1"), ambiguous, hopOf("b"));
   expect(recall("1")).toBeNull();
-  const ambiguous = { ...parseTagValue("jane-42"), ambiguous: true };
   affinity.learn(fieldsOf("2"), ambiguous, hopOf("a"));
+  learn("2", "mark-7", "a");
   expect(recall("2")).toBeNull();
+  learn("3", "jane-42", "a");
+  learn("3", "Jane!", "b");
+  learn("3", "jane-42", "c");
+  expect(recall("3")).toBeNull();
+});
+
+test("without a trace id nothing is learned", () => {
+  const { affinity } = setUp();
   affinity.learn(getWith("x: 1"), parseTagValue("jane-42"), hopOf("a"));
   expect(affinity.recall(getWith("x: 1"))).toBeNull();
 });
@@ -106,7 +141,7 @@ test("of a head it keeps no more than what it remembers", () => {
     const mark = `forklane-hop=${ROOT}.00112233445566bb`;
     const fields = getWith(`baggage: ${mark},other=${"x".repeat(16_000)}`, traceOf(i));
     const { root = "", hop = "" } = readHopMark(fields) ?? {};
-    affinity.learn(fields, parseTagValue("jane-42"), { root, hop, parent: null, isEntry: false });
+    affinity.learn(fields, parseTagValue("jane-42"), { root, hop });
   }
   collect();
   const keptBytes = process.memoryUsage().heapUsed - before;

@@ -67,7 +67,12 @@ function editOf({ lines, added }: Plan, first: number): HeadEdit {
     if (it.kind === "drop") edit.drop(first + i);
     else if (it.kind === "splice") {
       const [from, to] = splicedAt(it.at, of.value);
-      edit.splice(first + i, from, to, ["<", it.value, ">"]);
+      const put = `<${it.value}>`;
+      if (it.value.length % 2 === 0) edit.splice(first + i, from, to, put);
+      else {
+        const bytes = Buffer.from(`x${put}x`, "latin1");
+        edit.spliceBytes(first + i, from, to, bytes, 1, bytes.length - 1);
+      }
     } else if (it.kind === "replace") edit.replace(first + i, it.value);
   }
   for (const [addedName, addedValue] of added) edit.add(addedName, addedValue);

@@ -75,7 +75,8 @@ function encodeEdited(fields: FieldList, raw: RawHead, edit: HeadEdit, out: Piec
     if (splice !== undefined) {
       const valueStart = raw.valueStart(i);
       addRun(raw, runStart, valueStart + splice.from, out);
-      for (const text of splice.texts) out.text(text);
+      if (splice.bytes === null) out.text(splice.text);
+      else out.range(splice.bytes, splice.start, splice.end);
       runStart = valueStart + splice.to;
       continue;
     }

@@ -43,9 +43,11 @@ export class Http1Head implements FieldList, RawHead {
   /** For each field: name start, name end, value start, value end; then the start of the next line. */
   readonly offsets: Int32Array;
   readonly ids: Uint8Array;
-  /** The value read last: a tagged request's baggage is looked at by several. */
+  /** The two values read last: a tagged request's baggage and way are looked at in turn by several. */
   recentIndex = -1;
+  formerIndex = -1;
   #recentValue = "";
+  #formerValue = "";
 
   constructor(fieldsMax: number) {
     this.offsets = new Int32Array(fieldsMax * 4 + 1);
@@ -63,10 +65,13 @@ export class Http1Head implements FieldList, RawHead {
 
   value(index: number): string {
     if (index === this.recentIndex) return this.#recentValue;
+    if (index === this.formerIndex) return this.#formerValue;
     const at = index * 4;
     const value = this.bytes.toString("latin1", this.offsets[at + 2], this.offsets[at + 3]);
     // A longer one would stay here for as long as the connection does.
     if (value.length <= RECENT_CHARS_MAX) {
+      this.formerIndex = this.recentIndex;
+      this.#formerValue = this.#recentValue;
       this.recentIndex = index;
       this.#recentValue = value;
     }
@@ -78,6 +83,7 @@ export class Http1Head implements FieldList, RawHead {
     resetHead(this);
     this.bytes = EMPTY;
     this.#recentValue = "";
+    this.#formerValue = "";
   }
 
   valueLength(index: number): number {
@@ -198,6 +204,7 @@ export class Http1ResponseHead extends Http1Head implements ResponseHead {
 export function resetHead(head: Http1Head): void {
   head.count = 0;
   head.recentIndex = -1;
+  head.formerIndex = -1;
   head.present = 0;
   head.repeated = 0;
   head.startLineIsCanonical = true;

@@ -4,7 +4,7 @@ import { FLOW } from "../message/stream.ts";
 import { MessageWriter } from "./message-writer.ts";
 
 /** Two ends of a connection. */
-async function pair(): Promise<{ writer: MessageWriter; reader: Socket; writes: () => number }> {
+async function pair() {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
@@ -18,13 +18,14 @@ async function pair(): Promise<{ writer: MessageWriter; reader: Socket; writes: 
     reader.destroy();
     server.close();
   });
-  let writes = 0;
+  const written: Buffer[] = [];
   const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
   socket.write = ((...args: unknown[]) => {
-    writes++;
+    written.push(args[0] as Buffer);
     return write(...args);
   }) as Socket["write"];
-  return { writer: new MessageWriter(socket), reader, writes: () => writes };
+  const writes = () => written.length;
+  return { writer: new MessageWriter(socket), reader, writes, written: () => written };
 }
 
 function gatherHead(writer: MessageWriter, head: Buffer, sendsChunks: boolean): void {
@@ -55,6 +56,18 @@ test("a small message is one write, in chunks or as it is", async () => {
   const expected = "HEAD body HEAD 4\r\nbody\r\n0\r\nX-Sum: 1\r\n\r\n";
   expect(await read(reader, expected.length)).toBe(expected);
   expect(writes()).toBe(2);
+});
+
+test("a small piece that waits behind others holds nothing but itself", async () => {
+  const { writer, written } = await pair();
+  const read = Buffer.allocUnsafeSlow(64 * 1024);
+  while (writer.opaque(Buffer.alloc(64 * 1024)) === FLOW.FLUSHED);
+  writer.opaque(read.subarray(0, 1));
+  writer.body(read.subarray(0, 1));
+  writer.flush();
+  const [one, other] = written().slice(-2);
+  expect([one?.length, other?.length]).toEqual([1, 1]);
+  expect([one?.buffer === read.buffer, other?.buffer === read.buffer]).toEqual([false, false]);
 });
 
 test("content between two writes is one chunk, whatever it came in", async () => {

@@ -10,12 +10,13 @@ import { Pieces } from "./pieces.ts";
  *
  * Before: either http1 connection. After: the socket.
  * Invariant: what is gathered refers to its pieces until flush(); from then on the answer says
- * whether somebody still does.
+ * whether somebody still does. Between two writes nothing is held, but for the socket.
  * Hot path: a small message is one write of one buffer, so one system call.
  */
 export class MessageWriter {
   readonly #socket: Socket;
-  readonly #pieces = new Pieces();
+  /** Null while nothing is gathered: a connection mostly waits, and lists take memory. */
+  #gathered: Pieces | null = null;
   /** Where the head of the chunk being gathered goes, and its content so far; -1 between chunks. */
   #chunkAt = -1;
   #chunkBytes = 0;
@@ -31,6 +32,18 @@ export class MessageWriter {
   head(sendsChunks: boolean): Pieces {
     this.#sendsChunks = sendsChunks;
     return this.#pieces;
+  }
+
+  get #pieces(): Pieces {
+    this.#gathered ??= spare.pop() ?? new Pieces();
+    return this.#gathered;
+  }
+
+  /** All that was gathered is with the socket. */
+  #letGo(pieces: Pieces): void {
+    pieces.clear();
+    this.#gathered = null;
+    if (spare.length < SPARE_MAX) spare.push(pieces);
   }
 
   /**
@@ -57,22 +70,21 @@ export class MessageWriter {
   /** Hands over what was gathered. */
   flush(): Flow {
     this.#endChunk();
-    const pieces = this.#pieces;
-    if (pieces.bytes === 0) return this.#told(socketFlow(this.#socket));
+    const pieces = this.#gathered;
+    if (pieces === null || pieces.bytes === 0) return this.#told(socketFlow(this.#socket));
     const isCoarse = pieces.bytes >= pieces.count * PIECE_BYTES_MIN;
-    if (pieces.count === 1) return this.#writeOne();
-    if (pieces.bytes > JOINED_BYTES_MAX && isCoarse) return this.#writeApart();
+    if (pieces.count === 1) return this.#writeOne(pieces);
+    if (pieces.bytes > JOINED_BYTES_MAX && isCoarse) return this.#writeApart(pieces);
     // A copy: whoever the pieces belong to may have them back, wherever the copy is.
     const all = pieces.joined();
-    pieces.clear();
+    this.#letGo(pieces);
     this.#socket.write(all);
     return this.#told(this.#socket.writableNeedDrain ? FLOW.BLOCKED : FLOW.FLUSHED);
   }
 
   /** Writes bytes of a tunnel. */
   opaque(bytes: Buffer): Flow {
-    this.#socket.write(bytes);
-    return this.#told(socketFlow(this.#socket));
+    return this.#writeAlone(bytes);
   }
 
   /** The socket is empty again; true if that is news. */
@@ -91,8 +103,7 @@ export class MessageWriter {
   }
 
   /** Large pieces as they are, the small ones between them joined. */
-  #writeApart(): Flow {
-    const pieces = this.#pieces;
+  #writeApart(pieces: Pieces): Flow {
     this.#socket.cork();
     let from = 0;
     for (let i = 0; i < pieces.count; i++) {
@@ -102,16 +113,26 @@ export class MessageWriter {
       from = i + 1;
     }
     if (from < pieces.count) this.#socket.write(pieces.joined(from, pieces.count));
-    pieces.clear();
+    this.#letGo(pieces);
     this.#socket.uncork();
     return this.#told(socketFlow(this.#socket));
   }
 
-  #writeOne(): Flow {
-    const piece = this.#pieces.piece(0);
-    this.#pieces.clear();
-    this.#write(piece);
-    return this.#told(socketFlow(this.#socket));
+  #writeOne(pieces: Pieces): Flow {
+    const piece = pieces.piece(0);
+    this.#letGo(pieces);
+    return this.#writeAlone(piece);
+  }
+
+  /** A small piece behind others that wait is copied: it would hold all of what it was read with. */
+  #writeAlone(piece: Buffer | string): Flow {
+    const isHeld = typeof piece !== "string" && this.#socket.writableLength > 0;
+    if (!isHeld || piece.length >= APART_BYTES_MIN) {
+      this.#write(piece);
+      return this.#told(socketFlow(this.#socket));
+    }
+    this.#write(Buffer.from(piece));
+    return this.#told(this.#socket.writableNeedDrain ? FLOW.BLOCKED : FLOW.FLUSHED);
   }
 
   /** A character of text is a byte: what Node does by default would make two of one past ASCII. */
@@ -125,6 +146,10 @@ export class MessageWriter {
     return flow;
   }
 }
+
+/** Lists that no connection uses now: one is enough, but for those that wait for the rest of a message. */
+const spare: Pieces[] = [];
+const SPARE_MAX = 16;
 
 const CHUNK_END = "\r\n";
 

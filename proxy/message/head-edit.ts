@@ -60,12 +60,25 @@ export class HeadEdit {
   }
 
   /**
-   * Puts `texts` in place of the characters `from` to `to` of a value; only for lines that are kept. No
+   * Puts `text` in place of the characters `from` to `to` of a value; only for lines that are kept. No
    * string is made of the value, so this is for long ones.
    */
-  splice(index: number, from: number, to: number, texts: readonly string[]): void {
+  splice(index: number, from: number, to: number, text: string): void {
     this.#touch(index, SPLICED);
-    this.#splices.push({ index, from, to, texts });
+    this.#splices.push({ index, from, to, text, bytes: null, start: 0, end: 0 });
+  }
+
+  /** The same with the bytes `start` to `end`, which stay as they are until the message is written. */
+  spliceBytes(
+    index: number,
+    from: number,
+    to: number,
+    bytes: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    this.#touch(index, SPLICED);
+    this.#splices.push({ index, from, to, text: "", bytes, start, end });
   }
 
   /** How a value is changed at one place; undefined if it is not. */
@@ -123,19 +136,22 @@ export class HeadEdit {
     const value = fields.value(index);
     const splice = this.spliceOf(index);
     if (splice === undefined) return value;
-    return value.slice(0, splice.from) + splice.texts.join("") + value.slice(splice.to);
+    const { bytes, start, end } = splice;
+    const put = bytes === null ? splice.text : bytes.toString("latin1", start, end);
+    return value.slice(0, splice.from) + put + value.slice(splice.to);
   }
 }
 
-/** A line to add, as a pair and as HTTP/1.1 writes it. */
+/** A line to add, as a pair, as HTTP/1.1 writes it, and as one more item of a list. */
 export interface WrittenLine {
   readonly name: string;
   readonly value: string;
   readonly line: string;
+  readonly item: string;
 }
 
 export function writtenLine(name: string, value: string): WrittenLine {
-  return { name, value, line: `${name}: ${value}\r\n` };
+  return { name, value, line: `${name}: ${value}\r\n`, item: `, ${value}` };
 }
 
 /** A change at one place of a value. */
@@ -143,5 +159,9 @@ export interface Splice {
   readonly index: number;
   readonly from: number;
   readonly to: number;
-  readonly texts: readonly string[];
+  /** What is put there: text, or bytes where there are any. */
+  readonly text: string;
+  readonly bytes: Buffer | null;
+  readonly start: number;
+  readonly end: number;
 }

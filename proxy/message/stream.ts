@@ -75,6 +75,8 @@ export interface RequestListener {
   onDownstreamFlowing(): void;
   /** The request cannot be read on: `downstream-closed`, `body-malformed`, a timeout. */
   onDownstreamFault(code: FaultCode): void;
+  /** As ResponseListener has it. */
+  abandon(): void;
 }
 
 /** One exchange's half of an upstream connection. */
@@ -111,6 +113,8 @@ export interface ResponseListener {
   onUpstreamFlowing(): void;
   /** The exchange cannot be completed; the connection is gone. */
   onUpstreamFault(code: FaultCode): void;
+  /** A bug of ours broke it off: nothing of the exchange may be relied on. */
+  abandon(): void;
 }
 
 /** One end of a tunnel: opaque bytes both ways, each direction closed by itself. */

@@ -69,23 +69,24 @@ export function leadingMemberEnd(value: string, name: string): number {
 }
 
 /**
- * Removes all members with these names, each with its comma; an empty string if none is left.
- * Without any of them the value itself is answered.
+ * Removes all members with these names, each with its comma; an empty string if none is left. So it does
+ * with what a tracer further on may read as one of them. Without any the value itself is answered.
  */
 export function withoutMembers(value: string, names: readonly string[]): string {
-  const kept = keptOf(value, names);
+  const kept = keptOf(value, names, isTakenFor);
   return kept === null ? value : trimmed(kept, 0, kept.length);
 }
 
 /** The members without these names, with the white space around them; null if there were none of them. */
-function keptOf(value: string, names: readonly string[]): string | null {
+function keptOf(value: string, names: readonly string[], isOne = isNamed): string | null {
   let kept = "";
   let hasKept = false;
   let hasRemoved = false;
-  if (!names.some((name) => value.includes(name))) return null;
+  const mayHaveOne = names.some((name) => value.includes(name));
+  if (!mayHaveOne && (isOne === isNamed || !DISGUISE.test(value))) return null;
   for (let start = 0; start <= value.length; ) {
     const end = memberEnd(value, start);
-    if (isNamed(value, start, end, names)) hasRemoved = true;
+    if (isOne(value, start, end, names)) hasRemoved = true;
     else {
       kept = hasKept ? `${kept},${value.slice(start, end)}` : value.slice(start, end);
       hasKept = true;
@@ -124,4 +125,32 @@ function isNamed(value: string, start: number, end: number, names: readonly stri
     if (memberValueAt(value, start, end, name) >= 0) return true;
   }
   return false;
+}
+
+/** What is in a name that is not written as it is read. */
+const DISGUISE = /[^!-$&-*,-~ \t]/;
+
+/**
+ * Whether somebody may read a member as one of these: OpenTelemetry's SDKs decode names, and trim them
+ * of more than space and tab, before they send them on as they should have been.
+ */
+function isTakenFor(value: string, start: number, end: number, names: readonly string[]): boolean {
+  const member = value.slice(start, end);
+  const [raw = ""] = member.split(/[=;]/, 1);
+  if (!DISGUISE.test(raw)) return isNamed(value, start, end, names);
+  const decoded = raw
+    .replaceAll("+", " ")
+    .replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
+      String.fromCharCode(Number.parseInt(hex, 16)),
+    );
+  let from = 0;
+  let to = decoded.length;
+  while (from < to && isBlankToSomebody(decoded.charCodeAt(from))) from++;
+  while (to > from && isBlankToSomebody(decoded.charCodeAt(to - 1))) to--;
+  return names.includes(decoded.slice(from, to));
+}
+
+/** What JavaScript's, Python's or Java's trimming takes, of latin1. */
+function isBlankToSomebody(code: number): boolean {
+  return code <= SPACE || code === 0x85 || code === 0xa0;
 }

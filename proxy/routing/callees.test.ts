@@ -40,6 +40,36 @@ describe("an address", () => {
   });
 });
 
+describe("a host", () => {
+  const callees = new Callees(
+    tableOf({
+      "shop/a": { hosts: ["x:80", "y:80", "z:8080"], addresses: ["10.0.0.1:80"], routes: {} },
+      "shop/b": { hosts: ["x:80"], addresses: ["10.0.0.1:80"], routes: {} },
+      "shop/c": { hosts: ["x", "y:8080"], addresses: ["10.0.0.1"], routes: {} },
+    }),
+  );
+
+  test("with a port that two claim is nobody's, whoever has the bare name", () => {
+    expect(callees.byHost("x:80")).toBeNull();
+    expect(callees.byHost("x:81")?.workload).toBe("shop/c");
+    expect(callees.byAddress("10.0.0.1", "10.0.0.1:80")).toBeNull();
+    expect(callees.byAddress("10.0.0.1", "10.0.0.1:81")?.workload).toBe("shop/c");
+  });
+
+  test.each([
+    ["y", undefined, "shop/a"],
+    ["Y.", undefined, "shop/a"],
+    ["y", 8080, "shop/c"],
+    ["z", 8080, "shop/a"],
+    ["z", undefined, undefined],
+    ["x", 80, undefined],
+    ["y", 9000, undefined],
+    ["y:80", 8080, "shop/a"],
+  ])("%s that was dialled at port %s is of %s", (host, port, workload) => {
+    expect(callees.byHost(host, port)?.workload).toBe(workload);
+  });
+});
+
 describe("places from elsewhere", () => {
   test("are added to those of the table, whose baseline stands", () => {
     const table = tableOf({

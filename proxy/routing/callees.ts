@@ -30,20 +30,36 @@ export class Callees {
     return this.#table.workloads.values();
   }
 
-  /** By Host as received (`Pricing.shop:8080`): with its port, then without; null if nobody's. */
-  byHost(authority: string): WorkloadTable | null {
+  /**
+   * By Host as received (`Pricing.shop:8080`): with its port, then without; null if nobody's. A Host
+   * without a port has `dialledPort`: callers leave out the one that is the protocol's.
+   */
+  byHost(authority: string, dialledPort = HTTP_PORT): WorkloadTable | null {
     // Names have no case (RFC 4343), and may end with the root's dot.
     const host = authority.toLowerCase();
     const colon = host.lastIndexOf(":");
     const name = withoutRoot(colon < 0 ? host : host.slice(0, colon));
-    const port = colon < 0 ? "" : host.slice(colon);
-    return this.#byHost.get(name + port) ?? this.#byHost.get(name) ?? null;
+    const port = colon < 0 ? `:${dialledPort}` : host.slice(colon);
+    return either(this.#byHost, name + port, name);
   }
 
   /** By IP address (IPv6 without brackets) and the same with its port, as Node writes them; null if nobody's. */
   byAddress(address: string, endpoint: string): WorkloadTable | null {
-    return this.#byAddress.get(endpoint) ?? this.#byAddress.get(address) ?? null;
+    return either(this.#byAddress, endpoint, address);
   }
+}
+
+/** RFC 9110 section 4.2.1. */
+const HTTP_PORT = 80;
+
+/** Of the name that says more, also where that is nobody's because two claim it. */
+function either(
+  map: ReadonlyMap<string, WorkloadTable | null>,
+  exact: string,
+  whole: string,
+): WorkloadTable | null {
+  const known = map.get(exact);
+  return known === undefined ? (map.get(whole) ?? null) : known;
 }
 
 /** What is known of callees beside the table: names and addresses, by workload. */

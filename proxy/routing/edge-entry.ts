@@ -32,20 +32,23 @@ export function keyFromHost(host: string): KeyedHost | null {
 }
 
 /**
- * Reads the tag in the cookie `forklane-key` of a Cookie field; null if it has none, or it is empty.
+ * Reads the tags in the cookies `forklane-key` of a Cookie field, in order; those that are empty are none.
  *
- * The answer is safe to put into a header: one that is no tag comes percent-encoded, so that it
- * stays unreadable, and strict if it was, and is not mistaken for an untagged request.
+ * They are safe to put into a header: one that is no tag comes percent-encoded, so that it stays
+ * unreadable, and strict if it was, and is not mistaken for an untagged request.
  */
-export function keyFromCookie(cookieField: string): string | null {
+export function keysFromCookie(cookieField: string): string[] {
+  const keys: string[] = [];
   for (let start = 0; start <= cookieField.length; ) {
     const semicolon = cookieField.indexOf(";", start);
     const end = semicolon < 0 ? cookieField.length : semicolon;
     const pair = trimmed(cookieField, start, end);
-    if (pair.startsWith(`${KEY_HEADER}=`)) return safeTag(pair.slice(KEY_HEADER.length + 1));
+    const isKey = pair.startsWith(`${KEY_HEADER}=`);
+    const key = isKey ? safeTag(pair.slice(KEY_HEADER.length + 1)) : null;
+    if (key !== null) keys.push(key);
     start = end + 1;
   }
-  return null;
+  return keys;
 }
 
 function safeTag(value: string): string | null {

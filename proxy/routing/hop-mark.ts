@@ -1,4 +1,4 @@
-import { HOP_MEMBER, memberEnd, memberValueAt, trimmed } from "./baggage.ts";
+import { HOP_MEMBER, memberEnd, memberValueAt, skipWhiteSpace } from "./baggage.ts";
 import type { CarrierFields } from "./tag.ts";
 
 /**
@@ -12,14 +12,15 @@ import type { CarrierFields } from "./tag.ts";
 /** Header to which each proxy on a tagged request's way appends itself. */
 export const VIA_HEADER = "forklane-via";
 
+/** Characters of an id: 64 bits in lower-case hex. */
+export const ID_CHARS = 16;
+
 /** Which tree of hops a request belongs to, and which hop of it came before. */
 export interface HopMark {
-  /** 16 lower-case hex characters each. */
+  /** ID_CHARS each. */
   readonly root: string;
   readonly hop: string;
 }
-
-const MARK = /^([0-9a-f]{16})\.([0-9a-f]{16})(?=[ \t]*(?:;|$))/;
 
 /** Reads the last well-formed mark of all baggage lines; null if there is none. */
 export function readHopMark(fields: CarrierFields): HopMark | null {
@@ -30,15 +31,32 @@ export function readHopMark(fields: CarrierFields): HopMark | null {
     for (let start = 0; start <= value.length; ) {
       const end = memberEnd(value, start);
       const at = memberValueAt(value, start, end, HOP_MEMBER);
-      if (at >= 0) found = parseMark(trimmed(value, at, end)) ?? found;
+      if (at >= 0) found = parseMark(value, skipWhiteSpace(value, at, end), end) ?? found;
       start = end + 1;
     }
   }
   return found;
 }
 
-function parseMark(text: string): HopMark | null {
-  const match = MARK.exec(text);
-  const [, root, hop] = match ?? [];
-  return root === undefined || hop === undefined ? null : { root, hop };
+/** Reads `<root>.<hop>`, and behind it nothing but properties. */
+function parseMark(value: string, start: number, end: number): HopMark | null {
+  const dot = start + ID_CHARS;
+  const behind = dot + 1 + ID_CHARS;
+  if (behind > end || value.charCodeAt(dot) !== DOT) return null;
+  if (!isHex(value, start, dot) || !isHex(value, dot + 1, behind)) return null;
+  const next = skipWhiteSpace(value, behind, end);
+  if (next < end && value.charCodeAt(next) !== SEMICOLON) return null;
+  return { root: value.slice(start, dot), hop: value.slice(dot + 1, behind) };
 }
+
+function isHex(text: string, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) {
+    const code = text.charCodeAt(at);
+    const isDigit = code >= 0x30 && code <= 0x39;
+    if (!isDigit && (code < 0x61 || code > 0x66)) return false;
+  }
+  return true;
+}
+
+const DOT = 0x2e;
+const SEMICOLON = 0x3b;

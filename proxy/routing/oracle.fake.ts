@@ -110,15 +110,16 @@ function refused(reason: Reason, status: number, key: string | null): Decision {
   return { outcome: "refused", reason, status, key, route: null, collision: null };
 }
 
-/** The last one wins, those past the limits never; they are looked at all the same. */
+/** The last one wins, those past the limits never; 64 of them are looked at, and more are strict. */
 function combine(counted: readonly string[], uncounted: readonly string[]): PlainTag | null {
   const read = (values: readonly string[]) => values.map(plainValue).filter((tag) => tag !== null);
   const winners = read(counted);
   const past = read(uncounted.slice(0, 64));
   const all = [...winners, ...past];
-  if (all.length === 0) return null;
-  const strict = all.some((tag) => tag.strict);
-  const isOne = new Set(all.map((tag) => tag.identity)).size === 1;
+  const isCut = uncounted.length > 64;
+  if (all.length === 0 && !isCut) return null;
+  const strict = isCut || all.some((tag) => tag.strict);
+  const isOne = !isCut && new Set(all.map((tag) => tag.identity)).size === 1;
   const winner = winners.at(-1);
   return { names: winner?.names ?? null, strict, ambiguous: !isOne };
 }

@@ -161,7 +161,12 @@ function checkRoute(key: string, value: unknown): Result<ForkRoute, string> {
   if (onUnavailable !== undefined && onUnavailable !== "fail" && onUnavailable !== "baseline") {
     return wrong(".onUnavailable", onUnavailable, '"fail" or "baseline"');
   }
-  return ok({ sandbox, endpoints: endpoints.value, onUnavailable: onUnavailable ?? "fail" });
+  return ok({
+    // Mostly the same text: then one string serves both.
+    sandbox: sandbox === key ? key : sandbox,
+    endpoints: endpoints.value,
+    onUnavailable: onUnavailable === "baseline" ? "baseline" : "fail",
+  });
 }
 
 function checkEndpoint(value: unknown): Result<string, string> {

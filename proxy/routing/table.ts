@@ -78,10 +78,12 @@ export function parseTable(document: unknown, ownWorkload: string): Result<Routi
   const checked = checkTable(document, ownWorkload);
   if (!checked.ok) return checked;
   const { revision, workloads } = checked.value;
-  const known = new Set(checked.value.known);
+  // Routes first: equal strings of a document are two, and the set keeps the one that came first.
+  const known = new Set<string>();
   for (const { routes } of workloads.values()) {
     for (const key of routes.keys()) known.add(key);
   }
+  for (const key of checked.value.known) known.add(key);
   if (known.size > TABLE_KEYS_MAX) return tooManyKeys("known", known.size);
   const expired = new Set(checked.value.expired.filter((key) => !known.has(key)));
   const head: TableHead = { revision, state: "current", known, expired };

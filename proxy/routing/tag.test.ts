@@ -156,11 +156,16 @@ describe("the limits of baggage", () => {
     expect(tagInBaggage(`${long},sandbox=pr-118,sandbox=pr-118`)).toBe("unreadable");
   });
 
-  test(`of the tags past the limits ${UNCOUNTED_MAX} are looked at`, () => {
+  test(`of the tags past the limits ${UNCOUNTED_MAX} are looked at, and more are strict`, () => {
     const past = (count: number) => `${"sandbox=pr-118,".repeat(count)}sandbox=jane-42!`;
     const long = filler(BAGGAGE_BYTES_MAX);
     expect(tagInBaggage(`${long},${past(UNCOUNTED_MAX - 1)}`)).toBe("unreadable strict ambiguous");
-    expect(tagInBaggage(`${long},${past(UNCOUNTED_MAX)}`)).toBe("unreadable");
+    expect(tagInBaggage(`${long},${past(UNCOUNTED_MAX)}`)).toBe("unreadable strict ambiguous");
+    const empty = "sandbox=,".repeat(UNCOUNTED_MAX);
+    expect(tagInBaggage(`${long},${empty}sandbox=`)).toBe("unreadable strict ambiguous");
+    const alike = "sandbox=pr-118,".repeat(UNCOUNTED_MAX);
+    expect(tagInBaggage(`${long},${alike}`)).toBe("unreadable");
+    expect(tagInBaggage(`${long},${alike}sandbox=pr-118`)).toBe("unreadable strict ambiguous");
   });
 });
 

@@ -65,7 +65,10 @@ export const TAG_TEXT_CHARS_MAX = 200;
 export const BAGGAGE_BYTES_MAX = 8_192;
 export const BAGGAGE_MEMBERS_MAX = 64;
 
-/** Tags past those limits that are still looked at, for a strict one: a bound on the work. */
+/**
+ * Tags past those limits that are still looked at, for a strict one: a bound on the work. Of more than
+ * these nobody knows what they ask for, so the whole is strict, and refused.
+ */
 export const UNCOUNTED_MAX = 64;
 
 /** Reads the tag from the first carrier that holds something; NO_TAG if none does. */
@@ -115,7 +118,7 @@ function readLines(
         found = withLater(found, tag);
       } else if (uncounted++ < UNCOUNTED_MAX) {
         found = withUncounted(found, tag);
-      } else return found;
+      } else return withUnknown(found);
     }
   }
   return found;
@@ -143,6 +146,12 @@ function withUncounted(found: Tag, past: Tag): Tag {
   return { ...found, strict: found.strict || past.strict, ambiguous: true };
 }
 
+/** The rest is not read, and may say anything. */
+function withUnknown(found: Tag): Tag {
+  const kind = found.kind === "none" ? "unreadable" : found.kind;
+  return { ...found, kind, strict: true, ambiguous: true };
+}
+
 function isSame(a: Tag, b: Tag): boolean {
   return a.text === b.text && a.strict === b.strict;
 }
@@ -160,6 +169,11 @@ export function parseTagValue(text: string): Tag {
   const tag = parseValue(text);
   recentTags.set(text, tag);
   return tag;
+}
+
+/** Reads several values of one carrier: the last one wins, and does not hide that another is strict. */
+export function parseTagValues(texts: readonly string[]): Tag {
+  return texts.reduce((found, text) => withLater(found, parseTagValue(text)), NO_TAG);
 }
 
 /**

@@ -1,6 +1,8 @@
+import { HOP_AT, NO_HOP, ROOT_AT } from "../exchange/placed-hop.ts";
 import type { FinishedExchange } from "../exchange/record.ts";
 import type { FaultCode } from "../fault.ts";
 import type { Decision } from "../routing/decision.ts";
+import { ID_CHARS } from "../routing/hop-mark.ts";
 import { AsciiLine, asciiBytes, asciiJson } from "./ascii-line.ts";
 import { LINE_BYTES_MAX } from "./line-file.ts";
 
@@ -107,13 +109,13 @@ export class AccessLogLine {
   }
 
   /** Ids of hops are plain text, ours or checked. */
-  #place({ root, hop }: FinishedExchange): void {
+  #place({ place }: FinishedExchange): void {
     const line = this.#line;
-    if (root === "") return;
+    if (place === NO_HOP) return;
     line.ascii(NAMES.root);
-    line.text(root);
+    line.part(place.bytes, place.start + ROOT_AT, ID_CHARS);
     line.ascii(NAMES.hop);
-    line.text(hop);
+    line.part(place.bytes, place.start + HOP_AT, ID_CHARS);
     line.ascii(QUOTE);
   }
 

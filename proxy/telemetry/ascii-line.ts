@@ -34,6 +34,12 @@ export class AsciiLine {
     if (at >= 0) this.bytes.set(bytes, at);
   }
 
+  /** The same, of `count` bytes within others. */
+  part(bytes: Buffer, start: number, count: number): void {
+    const at = this.#take(count);
+    if (at >= 0) bytes.copy(this.bytes, at, start, start + count);
+  }
+
   /** A copy of what was written since `start`, for `ascii`. */
   copy(start: number): Uint8Array {
     return this.bytes.slice(start, this.length);

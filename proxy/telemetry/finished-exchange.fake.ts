@@ -1,3 +1,4 @@
+import { NO_HOP, sharedHop } from "../exchange/placed-hop.ts";
 import type { FinishedExchange } from "../exchange/record.ts";
 import { type FieldList, MadeFields } from "../message/field-list.ts";
 import type { Decision } from "../routing/decision.ts";
@@ -9,6 +10,7 @@ export function fieldList(fields: readonly (readonly [string, string])[]): Field
 
 /** An exchange tagged `jane-42` that its fork answered; for tests. */
 export function taggedExchange(changes: Partial<FinishedExchange> = {}): FinishedExchange {
+  const { root = "00000000000000aa", hop = "00000000000000bb", parent = null } = changes;
   return {
     mode: "inbound",
     workload: "shop/cart",
@@ -16,9 +18,10 @@ export function taggedExchange(changes: Partial<FinishedExchange> = {}): Finishe
     decision: decision({}),
     revision: "e.1",
     tagText: "jane-42",
-    root: "00000000000000aa",
-    hop: "00000000000000bb",
-    parent: null,
+    place: root === "" ? NO_HOP : sharedHop(root, hop, parent),
+    root,
+    hop,
+    parent,
     startEpochMs: 1_700_000_000_000,
     startedAtMs: 1_000,
     firstByteAtMs: 1_003,

@@ -31,6 +31,18 @@ function parse(taken: TakenHops): HopRecord[] {
 }
 
 describe("hop records", () => {
+  it("say whether more wait behind those that are on their way", () => {
+    const records = newRecords();
+    addTagged(records, "jane-42", 2);
+    const first = take(records, 1);
+    expect([first.count, records.hasMore]).toEqual([1, true]);
+    records.confirm(first);
+    take(records);
+    expect(records.hasMore).toBe(false);
+    addTagged(records, "jane-42");
+    expect(records.hasMore).toBe(true);
+  });
+
   it("of a call are the callee's, name the caller, and say that its tag was given back", () => {
     const records = newRecords();
     const call = { mode: "outbound", workload: "shop/pricing", healed: "affinity" } as const;

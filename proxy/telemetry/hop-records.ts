@@ -74,6 +74,11 @@ export class HopRecords implements ExchangeSink {
     return this.#records.length;
   }
 
+  /** Whether records wait behind those on their way. */
+  get hasMore(): boolean {
+    return this.#records.length > (this.#out?.count ?? 0);
+  }
+
   /** How many records were dropped since the start. */
   get droppedTotal(): number {
     return this.#droppedTotal;
@@ -202,11 +207,12 @@ export class HopRecords implements ExchangeSink {
 }
 
 /** Counts by key, for a bounded number of keys; the keys come from outside. */
-function newDropCounts(): LRUCache<string, number> {
+export function newDropCounts(): LRUCache<string, number> {
   return new LRUCache<string, number>({ max: DROPPED_KEYS_MAX });
 }
 
-function addDropped(counts: LRUCache<string, number>, key: string, count: number): void {
+/** Counts further drops of a key, under OTHER_KEYS where too many are told apart already. */
+export function addDropped(counts: LRUCache<string, number>, key: string, count: number): void {
   const told = counts.has(key) || counts.size < DROPPED_KEYS_MAX - 1 ? key : OTHER_KEYS;
   counts.set(told, (counts.get(told) ?? 0) + count);
 }

@@ -3,7 +3,8 @@ import { decision, taggedExchange, untaggedExchange } from "./finished-exchange.
 import { LastSeen } from "./last-seen.ts";
 
 function seen(lastSeen: LastSeen, key: string, startEpochMs: number): void {
-  lastSeen.finished(taggedExchange({ decision: decision({ key }), startEpochMs }));
+  const at = { startEpochMs, startedAtMs: 0, endedAtMs: 0 };
+  lastSeen.finished(taggedExchange({ decision: decision({ key }), ...at }));
 }
 
 describe("last seen", () => {
@@ -13,6 +14,16 @@ describe("last seen", () => {
     seen(lastSeen, "jane-42", 5);
     seen(lastSeen, "pr-7", 3);
     expect(lastSeen.byKey()).toEqual({ "jane-42": 5, "pr-7": 3 });
+  });
+
+  it("counts a request until its end, whatever ended meanwhile", () => {
+    const lastSeen = new LastSeen();
+    const one = (startEpochMs: number, durationMs: number) =>
+      lastSeen.finished(taggedExchange({ startEpochMs, startedAtMs: 0, endedAtMs: durationMs }));
+    one(1_000, 60_000);
+    expect(lastSeen.byKey()).toEqual({ "jane-42": 61_000 });
+    one(59_000, 10);
+    expect(lastSeen.byKey()).toEqual({ "jane-42": 61_000 });
   });
 
   it("does not keep what is no live key: anybody can send one", () => {

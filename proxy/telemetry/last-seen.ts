@@ -3,7 +3,7 @@ import type { ExchangeSink, FinishedExchange } from "../exchange/record.ts";
 import { detached } from "../routing/recent-map.ts";
 
 /**
- * Remembers when a request with each live key was last seen: control ends idle sandboxes by it.
+ * Remembers when a request with each live key last ended: control ends idle sandboxes by it.
  *
  * Before: exchange/record.ts. After: watch/report.ts.
  * Hot path: one lookup for a tagged exchange, nothing for an untagged one.
@@ -24,9 +24,11 @@ export class LastSeen implements ExchangeSink {
     const { key, reason } = exchange.decision;
     if (key === null || reason === "unknown-key" || reason === "expired") return;
     if (reason === "table-unknown" || reason === "table-stale" || reason === "loop") return;
+    // Its end: who holds one request for an hour uses the key for an hour.
+    const epochMs = exchange.startEpochMs + Math.round(exchange.endedAtMs - exchange.startedAtMs);
     const before = this.#seen.get(key);
-    if (before === undefined) this.#seen.set(detached(key), { epochMs: exchange.startEpochMs });
-    else before.epochMs = exchange.startEpochMs;
+    if (before === undefined) this.#seen.set(detached(key), { epochMs });
+    else if (epochMs > before.epochMs) before.epochMs = epochMs;
   }
 
   /** Key to milliseconds since the Unix epoch. */

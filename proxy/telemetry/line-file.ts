@@ -13,6 +13,8 @@ export class LineFile {
   readonly #waitingMax: number;
   readonly #timer: NodeJS.Timeout;
   #block = newBlock();
+  /** One that was written: made anew, 64 KB each time would have the garbage collector run for them. */
+  #spare: Block | null = null;
   /** Full blocks, the one that is being written first. */
   readonly #waiting: Block[] = [];
   #isWriting = false;
@@ -81,7 +83,8 @@ export class LineFile {
   #send(): void {
     if (this.#block.length === 0 || this.#waiting.length >= this.#waitingMax) return;
     this.#waiting.push(this.#block);
-    this.#block = newBlock();
+    this.#block = this.#spare ?? newBlock();
+    this.#spare = null;
     if (!this.#isWriting) this.#writeFirst();
   }
 
@@ -109,7 +112,10 @@ export class LineFile {
       this.#fault = error;
       this.#droppedLines += block.lines;
     }
-    if (error !== null || block.written === block.length) this.#waiting.shift();
+    if (error !== null || block.written === block.length) {
+      this.#waiting.shift();
+      this.#spare = emptied(block);
+    }
     this.#writeFirst();
   }
 }
@@ -143,4 +149,11 @@ interface Block {
 
 function newBlock(): Block {
   return { bytes: Buffer.allocUnsafeSlow(BLOCK_BYTES), length: 0, lines: 0, written: 0 };
+}
+
+function emptied(block: Block): Block {
+  block.length = 0;
+  block.lines = 0;
+  block.written = 0;
+  return block;
 }

@@ -10,10 +10,11 @@ const TRACE = "0af7651916cd43dd8448eb211c80319c";
 
 /** The exchanges of the fake end at 1,004.5 ms. */
 function setUp(nowMs = 1_000) {
-  const clock = { nowMs: () => nowMs, epochMs: () => nowMs };
+  const at = { ms: nowMs };
+  const clock = { nowMs: () => at.ms, epochMs: () => at.ms };
   const observations = new Observations({ ...WHO, carriers: DEFAULT_CARRIERS, clock });
   const hops = new HopRecords({ ...WHO, observations });
-  return { observations, hops };
+  return { observations, hops, at };
 }
 
 function taken(observations: Observations): Observation[] {
@@ -97,6 +98,18 @@ test("one window holds only so many, and counts the others; the next one begins 
   observations.observeFor(1_000);
   hops.finished(untaggedExchange());
   expect(observations.dropped).toBe(0);
+  expect(taken(observations)).toHaveLength(1);
+});
+
+test("a window that was over begins anew, also where no exchange came in between", () => {
+  const { observations, hops, at } = setUp(900);
+  observations.observeFor(1_000);
+  for (let i = 0; i < OBSERVATIONS_MAX + 3; i++) hops.finished(untaggedExchange());
+  observations.remove(OBSERVATIONS_MAX, true);
+  at.ms = 1_900;
+  observations.observeFor(1_000);
+  expect(observations.dropped).toBe(0);
+  hops.finished(untaggedExchange());
   expect(taken(observations)).toHaveLength(1);
 });
 

@@ -50,8 +50,10 @@ export class Observations {
   /** Observes for this long from now, at most OBSERVE_MS_MAX; 0 or less: no longer. */
   observeFor(ms: number): void {
     const isWanted = ms > 0;
-    if (isWanted && !this.isOpen) this.#begin();
-    this.#untilMs = this.#options.clock.nowMs() + Math.min(ms, OBSERVE_MS_MAX);
+    const nowMs = this.#options.clock.nowMs();
+    // A window that is over is noticed by the next exchange only, and there may have been none.
+    if (isWanted && (!this.isOpen || nowMs >= this.#untilMs)) this.#begin();
+    this.#untilMs = nowMs + Math.min(ms, OBSERVE_MS_MAX);
     this.isOpen = isWanted;
   }
 

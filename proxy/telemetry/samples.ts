@@ -3,8 +3,8 @@ import type { Metric } from "prom-client";
 /**
  * What metrics say at one moment: as values that can be sent to another process, summed, and written.
  *
- * Before: telemetry/metrics.ts. After: admin/admin.ts (`/metrics`). Cold; prom-client is loaded with
- * the first text.
+ * Before: telemetry/metrics.ts. After: admin/admin.ts (`/metrics`). Cold; the registry of prom-client is
+ * loaded with the first text.
  */
 
 /** One metric with all its series. */
@@ -31,8 +31,9 @@ export interface Exposition {
 
 /** The text for Prometheus, and its content type. */
 export async function expositionOf(samples: readonly MetricSample[]): Promise<Exposition> {
-  const prometheus = await import("prom-client");
-  const registry = new prometheus.Registry();
+  // Not the whole of it: its index also loads OpenTelemetry, quantiles and a cluster, 3 MB.
+  const { default: Registry } = await import("prom-client/lib/registry.js");
+  const registry = new Registry();
   for (const sample of samples) {
     // prom-client asks a metric only for its name and for `get`; the numbers are ours.
     const metric = { name: sample.name, get: async () => ({ ...sample, aggregator: "sum" }) };

@@ -1,6 +1,6 @@
 import { connect, type Socket, type TcpNetConnectOpts } from "node:net";
 import type { Address } from "../../core/address.ts";
-import { invariant } from "../../core/invariant.ts";
+import { invariant, type OnBug } from "../../core/invariant.ts";
 import type { Ticker, Ticking } from "../../core/ticker.ts";
 import type { FaultCode } from "../fault.ts";
 import { BodyDecoder, type BodyReceiver } from "../http1/decode-body.ts";
@@ -11,7 +11,7 @@ import { type HeadReader, responseHeadReader } from "../http1/head-reader.ts";
 import { MessageWriter } from "../http1/message-writer.ts";
 import { COMPLETE, INCOMPLETE } from "../http1/parse-head.ts";
 import type { Limits } from "../limits.ts";
-import { connectionOptions } from "../message/connection-options.ts";
+import { CONNECTION_OPTIONS_MAX, connectionOptions } from "../message/connection-options.ts";
 import type { Trailers } from "../message/field-list.ts";
 import { BODY_UNSIZED, type RequestHead } from "../message/head.ts";
 import type { HeadEdit } from "../message/head-edit.ts";
@@ -30,8 +30,9 @@ import {
  *
  * Before: upstream/pool.ts. After: http1/parse-head.ts for what comes back.
  * Invariant: the read buffer is used again only when all bytes of the read before are with the
- * kernel; otherwise the next read gets another buffer. A byte that nobody asked for closes it.
- * Hot path.
+ * kernel; otherwise the next read gets another buffer. A byte that nobody asked for closes it; so does
+ * a bug of ours, with the exchange that it carries and no other one.
+ * Hot path. The buffer is small until a read fills it: most responses are, and connections are many.
  */
 export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyReceiver, Ticking {
   readonly endpoint: string;
@@ -84,7 +85,7 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
     this.#decoder = new BodyDecoder(limits);
     this.#idleMaxMs = limits.upstreamIdleMs;
     this.#deadlineAtMs = ticker.now() + connectMs;
-    this.#readBuffer = Buffer.allocUnsafeSlow(limits.readBufferBytes);
+    this.#readBuffer = this.#newBuffer(SMALL_READ_BYTES);
     const options: TcpNetConnectOpts & { highWaterMark: number } = {
       host: address.host,
       port: address.port,
@@ -96,16 +97,16 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
       highWaterMark: limits.bufferedBytesMax,
       onread: {
         buffer: () => this.#readBuffer,
-        callback: (count: number, bytes: Uint8Array) => this.#onRead(bytes as Buffer, count),
+        callback: (count: number, bytes: Uint8Array) => this.#onReadSafely(bytes as Buffer, count),
       },
     };
     this.#socket = connect(options);
     this.#writer = new MessageWriter(this.#socket);
-    this.#socket.on("connect", () => this.#onConnect());
-    this.#socket.on("end", () => this.#onEnd());
-    this.#socket.on("drain", () => this.#onDrain());
-    this.#socket.on("error", (error: NodeJS.ErrnoException) => this.#onError(error));
-    this.#socket.on("close", () => this.#lose("upstream-closed"));
+    this.#socket.on("connect", () => this.#react("connect"));
+    this.#socket.on("end", () => this.#react("end"));
+    this.#socket.on("drain", () => this.#react("drain"));
+    this.#socket.on("error", (error) => this.#react("error", error));
+    this.#socket.on("close", () => this.#react("close"));
     ticker.add(this);
   }
 
@@ -172,6 +173,8 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
   abort(): void {
     this.#listener = null;
     this.#tunnel = null;
+    // An orderly end of a tunnel would look as if all had been said.
+    if (this.#state === "tunnel") this.#socket.resetAndDestroy();
     this.#close();
   }
 
@@ -189,6 +192,10 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
       return;
     }
     this.#deadlineAtMs = 0;
+    this.#react("tick");
+  }
+
+  #onDeadline(): void {
     if (this.#state === "connecting") this.#lose("connect-timeout");
     else if (this.#state === "idle") this.#close();
     else if (this.#state === "busy") this.#lose("upstream-timeout");
@@ -227,6 +234,37 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
 
   // --- what the socket says
 
+  #react(event: "connect" | "end" | "drain" | "error" | "close" | "tick", error?: Error): void {
+    try {
+      if (event === "drain") this.#onDrain();
+      else if (event === "connect") this.#onConnect();
+      else if (event === "end") this.#onEnd();
+      else if (event === "error") this.#onError(error as NodeJS.ErrnoException);
+      else if (event === "close") this.#lose("upstream-closed");
+      else this.#onDeadline();
+    } catch (bug) {
+      this.#breakOff(bug);
+    }
+  }
+
+  #onReadSafely(bytes: Buffer, count: number): boolean {
+    try {
+      return this.#onRead(bytes, count);
+    } catch (bug) {
+      this.#breakOff(bug);
+      return false;
+    }
+  }
+
+  #breakOff(bug: unknown): void {
+    const listener = this.#listener;
+    const tunnel = this.#tunnel;
+    this.abort();
+    listener?.abandon();
+    tunnel?.onClose();
+    this.#owner.onBug(bug);
+  }
+
   #onConnect(): void {
     if (this.#state !== "connecting") return;
     this.#becomeIdle();
@@ -236,16 +274,29 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
   /** One read. Returns whether to go on reading. */
   #onRead(bytes: Buffer, count: number): boolean {
     let flow: Flow = FLOW.FLUSHED;
+    const isFirst = !this.hasResponseBytes;
     if (this.#state === "busy") {
       flow = this.#readResponse(bytes, count);
       this.#expectProgress();
     } else if (this.#state === "tunnel") {
       flow = this.#tunnel?.onBytes(bytes.subarray(0, count)) ?? FLOW.FLUSHED;
     } else this.#close();
-    if (flow !== FLOW.FLUSHED) {
-      this.#readBuffer = Buffer.allocUnsafeSlow(this.#limits.readBufferBytes);
-    }
+    this.#chooseBuffer(count, isFirst && this.#bodyEnded, flow);
     return !this.#isPaused;
+  }
+
+  /** For the next read; `isWhole`: this one brought a whole response. */
+  #chooseBuffer(count: number, isWhole: boolean, flow: Flow): void {
+    const { length } = this.#readBuffer;
+    if (count === length && length < this.#limits.readBufferBytes) {
+      this.#readBuffer = this.#newBuffer(this.#limits.readBufferBytes);
+    } else if (isWhole && length > SMALL_READ_BYTES && count < SMALL_READ_BYTES) {
+      this.#readBuffer = this.#newBuffer(SMALL_READ_BYTES);
+    } else if (flow !== FLOW.FLUSHED) this.#readBuffer = this.#newBuffer(length);
+  }
+
+  #newBuffer(bytes: number): Buffer {
+    return Buffer.allocUnsafeSlow(Math.min(bytes, this.#limits.readBufferBytes));
   }
 
   #readResponse(bytes: Buffer, count: number): Flow {
@@ -318,7 +369,9 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
   #complete(isClean: boolean): Flow {
     const listener = this.#listener;
     this.#listener = null;
-    const reusable = isClean && this.#requestEnded && this.#isPersistent && !this.isRetired;
+    // What was not read of this request would stand before the next one.
+    const isSent = this.#requestEnded && this.#socket.writableLength === 0;
+    const reusable = isClean && isSent && this.#isPersistent && !this.isRetired;
     if (this.#isPaused) this.resumeResponse();
     if (reusable) {
       this.isReused = true;
@@ -326,7 +379,18 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
     } else this.#close();
     const trailers = this.#trailers;
     if (reusable) this.#owner.onIdle(this);
-    return listener?.onResponseEnd(trailers) ?? FLOW.FLUSHED;
+    return this.#tellEnd(listener, trailers);
+  }
+
+  /** By now the connection may carry the next exchange: what goes wrong here is not that one's. */
+  #tellEnd(listener: ResponseListener | null, trailers: Trailers | null): Flow {
+    try {
+      return listener?.onResponseEnd(trailers) ?? FLOW.FLUSHED;
+    } catch (bug) {
+      listener?.abandon();
+      this.#owner.onBug(bug);
+      return FLOW.HELD;
+    }
   }
 
   /** RFC 9112 section 9.3; a keep-alive of HTTP/1.0 is not relied on. */
@@ -336,7 +400,9 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
     const options = connectionOptions(head);
     const announced = head.findKnown(FIELD.KEEP_ALIVE, 0);
     if (announced >= 0) this.#idleMaxMs = idleFrom(head.value(announced), this.#idleMaxMs);
-    return !options.includes("close") && this.#idleMaxMs > 0;
+    // Past the limit there may be another `close`.
+    const mayGoOn = options.length <= CONNECTION_OPTIONS_MAX && !options.includes("close");
+    return mayGoOn && this.#idleMaxMs > 0;
   }
 
   #onEnd(): void {
@@ -416,7 +482,12 @@ export interface UpstreamConnectionOwner {
   onConnectFault(connection: Http1UpstreamConnection, code: FaultCode): void;
   onIdle(connection: Http1UpstreamConnection): void;
   onClosed(connection: Http1UpstreamConnection): void;
+  /** The connection is closed. */
+  readonly onBug: OnBug;
 }
+
+/** Room for one read until a response fills it. */
+const SMALL_READ_BYTES = 8 * 1024;
 
 /** How much earlier than announced a connection is given up, in milliseconds. */
 const ANNOUNCED_IDLE_MARGIN_MS = 500;

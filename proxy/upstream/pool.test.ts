@@ -49,7 +49,10 @@ async function startServer(answer = "HTTP/1.1 204 No Content\r\n\r\n") {
 function startPool(limits: Partial<Limits> = {}) {
   const time = { nowMs: 0 };
   const ticker = new Ticker(() => time.nowMs);
-  const pool = new UpstreamPool({ ...DEFAULT_LIMITS, ...limits }, ticker);
+  const onBug = (bug: unknown): never => {
+    throw bug;
+  };
+  const pool = new UpstreamPool({ ...DEFAULT_LIMITS, ...limits }, ticker, onBug);
   onTestFinished(() => {
     pool.close();
     ticker.stop();
@@ -66,8 +69,8 @@ function startPool(limits: Partial<Limits> = {}) {
   return { pool, ticker, passMs, ask };
 }
 
-/** Sends a request and waits until its response is over. */
-async function useOnce(connection: UpstreamConnection): Promise<void> {
+/** Sends a request, with a body or without, and waits until its response is over. */
+async function useOnce(connection: UpstreamConnection, body?: Buffer): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const listener: ResponseListener = {
       onInterimHead: () => undefined,
@@ -81,9 +84,11 @@ async function useOnce(connection: UpstreamConnection): Promise<void> {
       },
       onUpstreamFlowing: () => undefined,
       onUpstreamFault: (code) => reject(new Error(code)),
+      abandon: () => reject(new Error("a bug")),
     };
     connection.begin(listener);
     connection.sendHead(getWith(), new HeadEdit(10));
+    if (body !== undefined) connection.sendBody(body);
     connection.sendEnd(null);
     connection.flush();
   });
@@ -238,6 +243,48 @@ describe("the pool", () => {
     const given = await waiter.connection();
     expect(given).not.toBe(used);
     expect([given.isReused, pool.connections]).toEqual([false, 1]);
+  });
+
+  test("uses no connection again whose service has not read all of the request it answered", async () => {
+    const { ask, pool } = startPool();
+    const server = await startServer();
+    const connection = await ask(server.at).connection();
+    await expect.poll(() => server.sockets.length).toBe(1);
+    const [socket] = server.sockets as [Socket];
+    // It reads the first only, and answers that; the rest is more than the kernel keeps for it.
+    socket.once("data", () => socket.pause());
+    const body = Buffer.alloc(32 * 1024 * 1024);
+    await useOnce(connection, body);
+    expect(pool.connections).toBe(0);
+    expect(socket.bytesRead).toBeLessThan(body.length);
+  });
+
+  test.each([
+    [9, 1],
+    [10, 0],
+  ])("after a response with %i connection options it keeps %i connections", async (count, kept) => {
+    const options = Array.from({ length: count }, (_, i) => `x-${i}`).join(", ");
+    const server = await startServer(`HTTP/1.1 204 No Content\r\nConnection: ${options}\r\n\r\n`);
+    const { ask, pool } = startPool();
+    await useOnce(await ask(server.at).connection());
+    expect(pool.connections).toBe(kept);
+  });
+
+  test("refuses in time who joined another line when it was refused itself", async () => {
+    const [one, other] = [await startServer(), await startServer()];
+    const { ask, pool, passMs } = startPool({ upstreamConnectionsMax: 1, upstreamWaitMs: 1_000 });
+    await ask(one.at).connection();
+    await ask(other.at).connection();
+    const later = new Waiter();
+    ask(one.at);
+    pool.request(other.at, "any", {
+      onUpstreamReady: () => undefined,
+      onUpstreamConnectFault: () => pool.request(one.at, "any", later),
+    });
+    passMs(1_000);
+    expect([pool.waiting, later.told]).toEqual([1, []]);
+    passMs(1_000);
+    expect([pool.waiting, later.told]).toEqual([0, ["pool-full"]]);
   });
 
   test("opens nothing any more once it is closed", async () => {

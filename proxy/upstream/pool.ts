@@ -1,4 +1,5 @@
 import { type Address, parseAddress } from "../../core/address.ts";
+import type { OnBug } from "../../core/invariant.ts";
 import type { Ticker, Ticking } from "../../core/ticker.ts";
 import type { FaultCode } from "../fault.ts";
 import type { Limits } from "../limits.ts";
@@ -18,10 +19,12 @@ export class UpstreamPool implements UpstreamConnectionOwner, Ticking {
   readonly #ticker: Ticker;
   readonly #slots = new Map<string, Slot>();
   #isClosed = false;
+  readonly onBug: OnBug;
 
-  constructor(limits: Limits, ticker: Ticker) {
+  constructor(limits: Limits, ticker: Ticker, onBug: OnBug) {
     this.#limits = limits;
     this.#ticker = ticker;
+    this.onBug = onBug;
   }
 
   /** Open connections, and those being opened. */
@@ -78,15 +81,14 @@ export class UpstreamPool implements UpstreamConnectionOwner, Ticking {
 
   /** Refuses who has waited for too long; nobody waiting, it is told the time no more. */
   tick(nowMs: number): void {
-    let areWaiting = false;
     for (const { waiting } of [...this.#slots.values()]) {
       // In the order in which they came, so the first one is due first.
       while (waiting[0] !== undefined && waiting[0].dueAtMs <= nowMs) {
         waiting.shift()?.waiter.onUpstreamConnectFault("pool-full");
       }
-      areWaiting ||= waiting.length > 0;
     }
-    if (!areWaiting) this.#ticker.delete(this);
+    // Asked now: who was refused may have let another request join a line that was looked at before.
+    if (this.waiting === 0) this.#ticker.delete(this);
   }
 
   /** Gives back a connection that was not used after all. */

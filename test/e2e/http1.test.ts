@@ -238,6 +238,23 @@ describe("a connection", () => {
     expect(connection.text).toBe("hi<one>bye");
   });
 
+  test("passes on that an end of a tunnel was reset: it has not said all", async () => {
+    const baseline = await startUpstream((_request, socket) => {
+      socket.removeAllListeners("data");
+      socket.on("data", () => socket.resetAndDestroy());
+      return "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    });
+    const proxy = await startProxy({ baseline });
+    const connection = await Connection.open(proxy.port);
+    connection.write(
+      "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    );
+    expect((await connection.response()).status).toBe(101);
+    connection.write("part of a frame");
+    await connection.until(() => false);
+    expect(connection.closed).toBe("reset");
+  });
+
   test("asks for no tunnel in HTTP/1.0, which has none", async () => {
     const baseline = await startUpstream(response("plain"));
     const proxy = await startProxy({ baseline });

@@ -276,6 +276,18 @@ describe("a fork's own proxy", () => {
     expect(seen.body).toBe("baseline kept");
   });
 
+  test("says so of the very request, so that a fork which passes on another's 421 is not asked twice", async () => {
+    const passedOn = "forklane-fault: wrong-fork; by=shop/tax; hop=0123456789abcdef\r\n";
+    const fork = await startUpstream(response("", passedOn, "421 Misdirected Request"));
+    const baseline = await startUpstream(response("baseline"));
+    const proxy = await startProxy({
+      baseline,
+      forks: { "jane-42": { at: fork.at, sandbox: "jane", onUnavailable: "baseline" } },
+    });
+    const seen = await get(proxy.port, { tag: "jane-42!", method: "POST", body: "buy" });
+    expect([seen.status, fork.requests.length, baseline.requests.length]).toEqual([421, 1, 0]);
+  });
+
   test("of another sandbox at one reused address is followed by the fork's other addresses", async () => {
     const { proxy: joe, service } = await forkProxy({ sandbox: "joe" });
     const baseline = await startUpstream(response("baseline"));

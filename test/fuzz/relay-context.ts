@@ -1,6 +1,6 @@
 import { Ticker } from "../../core/ticker.ts";
 import type { ExchangeContext } from "../../proxy/exchange/context.ts";
-import { exchangeContext } from "../../proxy/exchange/exchange-context.fake.ts";
+import { exchangeContext, throwAgain } from "../../proxy/exchange/exchange-context.fake.ts";
 import { UpstreamPool } from "../../proxy/upstream/pool.ts";
 import { type Input, LIMITS } from "./input.ts";
 
@@ -12,7 +12,7 @@ export function contextOf(input: Input): ExchangeContext {
   const context = CONTEXTS[input.limits];
   const ticker = new Ticker(() => 0);
   ticker.stop();
-  return { ...context, ticker, pool: new UpstreamPool(context.limits, ticker) };
+  return { ...context, ticker, pool: new UpstreamPool(context.limits, ticker, throwAgain) };
 }
 
 const CONTEXTS: Readonly<Record<Input["limits"], ExchangeContext>> = {

@@ -1,10 +1,12 @@
 import { createServer, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
-import { systemClock } from "../../core/clock.ts";
+import { type Clock, systemClock } from "../../core/clock.ts";
+import type { OnBug } from "../../core/invariant.ts";
 import { Ticker } from "../../core/ticker.ts";
 import type { TableDocument } from "../../core/watch-events.ts";
 import { type ProxyConfig, readProxyConfig } from "../../proxy/config.ts";
 import { carrierSet, type ExchangeContext } from "../../proxy/exchange/context.ts";
+import { throwAgain } from "../../proxy/exchange/exchange-context.fake.ts";
 import type { ExchangeSink, FinishedExchange } from "../../proxy/exchange/record.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../proxy/limits.ts";
 import type { Interception } from "../../proxy/listener/interception.ts";
@@ -49,6 +51,10 @@ export interface DataPlaneWish {
   readonly limits?: Partial<Limits>;
   /** Who is told of finished exchanges, beside the test. */
   readonly sinks?: readonly ExchangeSink[];
+  /** The clock of all deadlines but those of a drain; the machine's by default. */
+  readonly clock?: Clock;
+  /** Told of bugs; they end the test by default. */
+  readonly onBug?: OnBug;
   /** Stands for the kernel that redirects connections; none does by default. */
   readonly interception?: Interception;
 }
@@ -67,8 +73,10 @@ export async function startDataPlane(wish: DataPlaneWish): Promise<DataPlane> {
   );
   if (!config.ok) throw new Error(JSON.stringify(config.error));
   const limits: Limits = { ...DEFAULT_LIMITS, drainAcceptMs: 0, drainMs: 200, ...wish.limits };
-  const ticker = new Ticker(systemClock.nowMs, 10);
-  const pool = new UpstreamPool(limits, ticker);
+  const clock = wish.clock ?? systemClock;
+  const ticker = new Ticker(() => clock.nowMs(), 10);
+  const onBug = wish.onBug ?? throwAgain;
+  const pool = new UpstreamPool(limits, ticker, onBug);
   const recorded: Recorded[] = [];
   const context: ExchangeContext = {
     ...config.value,
@@ -79,9 +87,10 @@ export async function startDataPlane(wish: DataPlaneWish): Promise<DataPlane> {
     carriers: carrierSet(config.value.carriers, [HOP_MEMBER, RUN_MEMBER]),
     choice: new EndpointChoice(limits.endpointSkipMs),
     pool,
-    clock: systemClock,
+    clock,
     ticker,
     sinks: [{ finished: (exchange) => recorded.push(record(exchange)) }, ...(wish.sinks ?? [])],
+    onBug,
     outbound: outboundOf(config.value, wish.table ?? NO_ROUTES),
     affinity: null,
     via: writtenLine(VIA_HEADER, `${config.value.workload};${config.value.instance}`),

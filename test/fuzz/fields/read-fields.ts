@@ -8,7 +8,7 @@ import type { RequestHead } from "../../../proxy/message/head.ts";
 import { HeadEdit } from "../../../proxy/message/head-edit.ts";
 import { lastMember, withMember, withoutMembers } from "../../../proxy/routing/baggage.ts";
 import { DEFAULT_CARRIERS } from "../../../proxy/routing/carrier.ts";
-import { keyFromCookie, keyFromHost } from "../../../proxy/routing/edge-entry.ts";
+import { keyFromHost, keysFromCookie } from "../../../proxy/routing/edge-entry.ts";
 import { readHopMark } from "../../../proxy/routing/hop-mark.ts";
 import { parseTable, toDocument } from "../../../proxy/routing/table.ts";
 import { parseTagValue, readTag } from "../../../proxy/routing/tag.ts";
@@ -89,8 +89,8 @@ function valuesOf(fields: MadeFields, name: string): string[] {
 
 /** What a cookie gives is safe in a field, and says what the cookie said. */
 function cookieOf(value: string): unknown {
-  const tag = keyFromCookie(value);
-  if (tag === null) return null;
+  const [tag] = keysFromCookie(value);
+  if (tag === undefined) return null;
   const { kind, strict } = parseTagValue(tag);
   return { isSafe: /^[!-+\--:<-~]+$/.test(tag), kind, strict };
 }

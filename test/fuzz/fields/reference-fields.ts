@@ -126,18 +126,17 @@ function isKey(text: string): boolean {
   return /^[a-z0-9-]{3,40}$/.test(text) && !/^-|-$|--/.test(text);
 }
 
-/** The first cookie of the name counts, read as a plain header of one item is. */
+/** The first cookie of the name that says anything counts, read as a plain header of one item is. */
 function cookieOf(value: string): unknown {
-  const pair = value
-    .split(";")
-    .map(trim)
-    .find((each) => each.startsWith("forklane-key="));
-  if (pair === undefined) return null;
-  const text = pair.slice("forklane-key=".length).replace(/^"(.*)"$/, "$1");
-  // A comma would be a list in a header; here it is a byte that is in no key.
-  const tag = plainTag({ baggage: [], header: [text.replaceAll(",", "?")] });
-  if (tag === null) return null;
-  return { isSafe: true, kind: tag.names === null ? "unreadable" : "keys", strict: tag.strict };
+  for (const pair of value.split(";").map(trim)) {
+    if (!pair.startsWith("forklane-key=")) continue;
+    const text = pair.slice("forklane-key=".length).replace(/^"(.*)"$/, "$1");
+    // A comma would be a list in a header; here it is a byte that is in no key.
+    const tag = plainTag({ baggage: [], header: [text.replaceAll(",", "?")] });
+    if (tag === null) continue;
+    return { isSafe: true, kind: tag.names === null ? "unreadable" : "keys", strict: tag.strict };
+  }
+  return null;
 }
 
 function forwardedFor(lines: readonly string[]): string[] {
