@@ -104,6 +104,9 @@ export function statusOf(status: Partial<ProxyStatus>): ProxyStatus {
   };
 }
 
+/** When the requests of tests began: after any control did, by whatever clock. */
+const RECORDED_MS = 4_000_000_000_000;
+
 /** A hop record of a request tagged `jane-42!` at the baseline of shop/cart. */
 export function recordOf(record: Partial<HopRecord>): HopRecord {
   return {
@@ -111,7 +114,7 @@ export function recordOf(record: Partial<HopRecord>): HopRecord {
     root: "00000000000000aa",
     hop: "0000000000000001",
     parent: null,
-    timeMs: 1_700_000_000_000,
+    timeMs: RECORDED_MS,
     caller: "127.0.0.1",
     workload: "shop/cart",
     proxy: "cart-1",
@@ -143,7 +146,7 @@ export function observationOf(observation: Partial<Observation>): Observation {
     v: 1,
     kind: "observation",
     state: "absent",
-    timeMs: 1_700_000_000_000,
+    timeMs: RECORDED_MS,
     totalMs: 1,
     workload: "shop/pricing",
     proxy: "pricing-1",

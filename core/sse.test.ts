@@ -31,4 +31,5 @@ test("an event past the limit is refused, in one line or in many", () => {
   expect(new SseReader(100).read(`data: ${"x".repeat(90)}`).ok).toBe(true);
   expect(new SseReader(100).read(`data: ${"x".repeat(100)}`).ok).toBe(false);
   expect(new SseReader(100).read(`data: ${"x".repeat(40)}\n`.repeat(3)).ok).toBe(false);
+  expect(new SseReader(100).read("data:\n".repeat(101)).ok).toBe(false);
 });

@@ -75,7 +75,8 @@ export class SseReader {
     else if (field === "id") this.#id = value;
     else if (field === "data") {
       this.#data.push(value);
-      this.#dataChars += value.length;
+      // With its line feed: empty ones take memory, too.
+      this.#dataChars += value.length + 1;
     }
   }
 }

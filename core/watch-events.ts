@@ -65,7 +65,8 @@ export interface FlushEvent {
 }
 
 /**
- * Event `runs`: what is announced now, whole; sent when it changes and at the start of a stream.
+ * Event `runs`: what is announced now, whole; sent when it changes and at the start of a stream, empty
+ * too. No event says that a run is over by its time: `forMs` does.
  * `propagation` asks for observations (core/observation.ts).
  */
 export interface RunsEvent {

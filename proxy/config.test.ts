@@ -161,6 +161,9 @@ describe("the configuration of a proxy", () => {
     const secret = refuse({ ...control, control: "http://user:hunter2@control" });
     expect(secret.message).toContain("--token-file");
     expect(secret.message).not.toContain("hunter2");
+    const mistyped = refuse({ ...control, control: "user:hunter2@control:7070" });
+    expect(mistyped.message).toContain("a base URL such as");
+    expect(mistyped.message).not.toContain("hunter2");
     expect(refuse({ ...control, table: "t.json" }).message).toContain("exclude each other");
   });
 

@@ -249,6 +249,8 @@ function checkName(setting: string, name: string): void {
 }
 
 function wrong(given: Given, allowed: string): ConfigError {
+  // It may be a URL that was mistyped, with a password in it.
+  if (given.value.includes("@")) return new ConfigError(given.name, `is not allowed; ${allowed}`);
   const value = given.value.length > 200 ? `${given.value.slice(0, 200)}...` : given.value;
   return new ConfigError(given.name, `${JSON.stringify(value)} is not allowed; ${allowed}`);
 }

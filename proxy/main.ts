@@ -1,13 +1,14 @@
 import { extname, join } from "node:path";
 import { type Address, formatAddress } from "../core/address.ts";
 import { err, ok, type Result } from "../core/result.ts";
+import { BIND_FAULTS, isBindError } from "./bind-error.ts";
 import { ConfigError, type ProxyConfig, readProxyConfig } from "./config.ts";
 import type { DrainOptions } from "./listener/listener.ts";
 import { createProxy } from "./proxy.ts";
 import { hasBothSides } from "./sides.ts";
+import { keepHeapSmall } from "./small-heap.ts";
 import { stderrLog } from "./stderr-log.ts";
 import { checkStateDir } from "./watch/remember.ts";
-import { keepYoungGenerationSmall } from "./young-generation.ts";
 
 /**
  * Runs a proxy until it is told to stop: configuration, start, one line when ready, drain.
@@ -21,23 +22,23 @@ export async function runProxy(
 ): Promise<number> {
   const config = readProxyConfig(flags);
   if (!config.ok) return complain(config.error.message, 2);
-  keepYoungGenerationSmall();
+  keepHeapSmall();
   const started = await start(flags, config.value);
   if (!started.ok) return complain(started.error.message, started.error.exitCode);
   const stop = new StopSignals();
   process.stdout.write(`${readyLine(config.value, started.value)}\n`);
-  const isSucceeded = await Promise.race([
-    stop.first.then(() => false),
-    started.value.succeeded?.then(() => true) ?? NEVER,
+  const retireMs = await Promise.race([
+    stop.first.then(() => null),
+    started.value.succeeded ?? NEVER,
   ]);
-  if (!isSucceeded) {
+  if (retireMs === null) {
     const acceptS = config.value.limits.drainAcceptMs / 1_000;
     STDERR_LOG.info(
       `stopping: callers are told, new ones taken for ${acceptS} s, then what is in progress is finished; once more ends at once`,
     );
   }
   const code = await Promise.race([
-    isSucceeded ? retire(started.value, config.value.limits.retireMs, stop) : drain(started.value),
+    retireMs === null ? drain(started.value) : retire(started.value, retireMs, stop),
     stop.second.then(() => endAtOnce(started.value)),
   ]);
   stop.close();
@@ -49,8 +50,8 @@ interface StoppableProxy {
   readonly listen: Address;
   readonly admin: Address | null;
   readonly outbound?: Address | null;
-  /** Resolves when another process has taken over. */
-  readonly succeeded?: Promise<void>;
+  /** Resolves when another process has taken over, with how long the drain may take, in milliseconds. */
+  readonly succeeded?: Promise<number>;
   drain(options?: DrainOptions): Promise<void>;
   /** Ends its workers. */
   kill?(): void;
@@ -58,9 +59,10 @@ interface StoppableProxy {
 
 const NEVER = new Promise<never>(() => undefined);
 
-function endAtOnce(proxy: StoppableProxy): number {
+/** What is open would keep the process for as long as the drain that it was to cut short. */
+function endAtOnce(proxy: StoppableProxy): never {
   proxy.kill?.();
-  return 1;
+  process.exit(1);
 }
 
 interface StartFault {
@@ -115,26 +117,6 @@ function boundBy(port: number | undefined, config: ProxyConfig): [string, Addres
     return ["outbound-listen", outbound.listen];
   }
   return ["listen", listen];
-}
-
-const BIND_FAULTS = {
-  EADDRINUSE: "another process listens there; stop it, or give another port",
-  EACCES: "this user may not listen there; ports below 1024 need a privilege",
-  EADDRNOTAVAIL: "this machine has no such address",
-} as const;
-
-interface BindError extends Error {
-  readonly code: keyof typeof BIND_FAULTS;
-  readonly port?: number;
-}
-
-function isBindError(error: unknown): error is BindError {
-  return (
-    error instanceof Error &&
-    "code" in error &&
-    typeof error.code === "string" &&
-    Object.hasOwn(BIND_FAULTS, error.code)
-  );
 }
 
 function readyLine(config: ProxyConfig, proxy: StoppableProxy): string {

@@ -1,10 +1,16 @@
+import { isBindError } from "./bind-error.ts";
 import { ConfigError, readProxyConfig } from "./config.ts";
 import type { DrainOptions } from "./listener/listener.ts";
 import { createProxy, type RunningProxy } from "./proxy.ts";
+import { keepHeapSmall } from "./small-heap.ts";
 import { stderrLog } from "./stderr-log.ts";
-import type { FromWorker, Settings, ToWorker } from "./supervisor/messages.ts";
+import {
+  type FromWorker,
+  type Settings,
+  type ToWorker,
+  WORKER_LISTEN_FD,
+} from "./supervisor/messages.ts";
 import { WorkerSource } from "./supervisor/worker-source.ts";
-import { keepYoungGenerationSmall } from "./young-generation.ts";
 
 /**
  * One worker of a proxy with several: a process that takes connections from a socket which others
@@ -14,12 +20,6 @@ import { keepYoungGenerationSmall } from "./young-generation.ts";
  * Invariant: it ends when its supervisor does; it stops listening at once then, so that a supervisor
  * that is started anew finds the address free, and finishes what is in progress.
  */
-
-/** Where the supervisor puts the socket: see WORKER_LISTEN_FD there. */
-const LISTEN_FD = 4;
-
-/** How long the last messages may take, in milliseconds: the supervisor may not read any more. */
-const GOODBYE_MS = 1_000;
 
 const channel = {
   send(message: FromWorker): Promise<void> {
@@ -50,14 +50,14 @@ for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR2"] as const) {
 
 async function start(settings: Settings, index: number): Promise<void> {
   process.title = `forklane worker ${index}`;
-  keepYoungGenerationSmall();
+  keepHeapSmall();
   const config = readProxyConfig(settings, {});
   if (!config.ok) return fail(config.error);
   try {
     proxy = await createProxy(config.value, {
       log: stderrLog(`worker ${index}: `),
       worker: {
-        fd: LISTEN_FD,
+        fd: WORKER_LISTEN_FD,
         startSource: (options, metrics) => {
           source = new WorkerSource(config.value.workload, options, metrics, channel);
           for (const message of early.splice(0)) source.take(message);
@@ -79,18 +79,11 @@ async function fail(error: unknown): Promise<void> {
   process.exit(1);
 }
 
-function isBindError(error: unknown): error is Error {
-  return error instanceof Error && "code" in error && error.code === "EADDRINUSE";
-}
-
 /** Finishes what is in progress, and ends; asked again, it may have to do so sooner. */
 async function end(options: DrainOptions): Promise<void> {
   // Null: it has begun nothing yet.
   await proxy?.drain(options);
   if (isEnding) return;
   isEnding = true;
-  // Nothing is left but messages on their way.
-  setTimeout(() => process.exit(0), GOODBYE_MS).unref();
-  if (process.connected) process.disconnect?.();
   process.exit(0);
 }

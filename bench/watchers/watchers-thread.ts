@@ -15,6 +15,7 @@ import type { WatchersMessage, WatchersOrder } from "./watchers-order.ts";
 /** A proxy without traffic has no hop records. */
 const NO_HOPS: HopSource = {
   held: 0,
+  hasMore: false,
   take: () => null,
   confirm: () => {},
   giveBack: () => {},

@@ -4,9 +4,11 @@ import { FakeClock, limitsWith, recordOf } from "../control.fake.ts";
 import type { ControlLimits } from "../model/limits.ts";
 import { Evidence } from "./evidence.ts";
 
-function setUp(smaller: Partial<ControlLimits> = {}) {
+/** Control that has run for a while. */
+function setUp(smaller: Partial<ControlLimits> = {}, ranForMs = 60_000) {
   const clock = new FakeClock();
   const evidence = new Evidence(limitsWith(smaller), clock);
+  clock.advance(ranForMs);
   const add = (
     records: Parameters<typeof recordOf>[0][],
     dropped: Record<string, number> = {},
@@ -24,8 +26,11 @@ test("records of one request are held together, and a batch sent twice counts on
   add([{ root: id(1), hop: id(1) }, { root: id(1), hop: id(2) }, { root: id(2) }]);
   add([{ root: id(1), hop: id(1) }]);
   expect(evidence.ofRoot(id(1))?.records).toHaveLength(2);
+  // A call that was sent once more is not the same batch.
+  add([{ root: id(2), timeMs: recordOf({}).timeMs + 1 }]);
+  expect(evidence.recordsOf(id(2))).toHaveLength(2);
   expect(evidence.ofRoot(id(3))).toBeNull();
-  expect(evidence.recordCount).toBe(3);
+  expect([evidence.recordsOf(id(3)), evidence.recordCount]).toEqual([[], 4]);
 });
 
 test("a request is found by its trace id, the first one first", () => {
@@ -33,7 +38,8 @@ test("a request is found by its trace id, the first one first", () => {
   const traceId = "a".repeat(32);
   add([
     { root: id(2), traceId, timeMs: 20 },
-    { root: id(1), traceId, timeMs: 10 },
+    { root: id(1), traceId, timeMs: 30 },
+    { root: id(1), hop: id(2), traceId, timeMs: 10 },
   ]);
   expect(evidence.rootsOfTraceId(traceId)).toEqual([id(1), id(2)]);
   expect(evidence.rootsOfTraceId("b".repeat(32))).toEqual([]);
@@ -115,6 +121,29 @@ test("a long exchange began before its record: drops during it count", () => {
   clock.advance(120_000);
   add([{ root: id(1), totalMs: 130_000 }]);
   expect(evidence.ofRoot(id(1))?.gaps).toHaveLength(1);
+});
+
+test("of a request that is older than control nobody knows that all is here", () => {
+  const { clock, evidence, add } = setUp({}, 1_000);
+  add([
+    { root: id(1), totalMs: 1_001 },
+    // It was over, and its proxy kept the record until control came.
+    { root: id(2), timeMs: clock.epochMs() - 1_001 },
+    { root: id(3), totalMs: 1_000, timeMs: clock.epochMs() - 1_000 },
+  ]);
+  const codes = (n: number) => evidence.ofRoot(id(n))?.gaps.map(({ code }) => code);
+  expect([codes(1), codes(2), codes(3)]).toEqual([
+    ["control-restarted"],
+    ["control-restarted"],
+    [],
+  ]);
+});
+
+test("of those who dropped only so many are named", () => {
+  const { evidence, add } = setUp({ namedProxiesMax: 2 });
+  add([{ root: id(1) }]);
+  for (const proxy of ["a-1", "b-1", "c-1"]) add([], { "jane-42": 1, other: 1 }, proxy);
+  expect(evidence.ofRoot(id(1))?.gaps).toHaveLength(2);
 });
 
 test("when drops are too many to remember, every request that was under way is doubted", () => {

@@ -3,7 +3,8 @@
  *
  * Before: routes/hops.ts. After: evidence/trace.ts.
  * Invariant: whatever a bound or a proxy left out is remembered for as long as a trace could be
- * taken for complete without it; what is evicted is evicted by whole roots.
+ * taken for complete without it; of a request that began before this control did nobody knows that
+ * all is here; what is evicted is evicted by whole roots.
  */
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../../core/clock.ts";
@@ -12,7 +13,7 @@ import type { ControlLimits } from "../model/limits.ts";
 
 /** Why evidence may be missing. */
 export interface Gap {
-  readonly code: "records-dropped" | "bound-reached";
+  readonly code: "records-dropped" | "bound-reached" | "control-restarted";
   readonly detail: string;
 }
 
@@ -27,11 +28,13 @@ export interface RootEvidence {
 
 interface Root {
   readonly root: string;
-  /** By proxy and hop: a batch that is sent once more changes nothing. */
+  /** By proxy, hop and time: a batch that is sent once more changes nothing, a call that is, does. */
   readonly records: Map<string, HopRecord>;
   readonly keys: Map<string, number>;
   readonly traceIds: Set<string>;
   beganMs: number;
+  /** The earliest time that a proxy's clock gave, in milliseconds since the Unix epoch. */
+  firstTimeMs: number;
   /** Records of it are known to be missing. */
   isPartial: boolean;
 }
@@ -49,12 +52,16 @@ const DROP_SLACK_MS = 10_000;
 export class Evidence {
   readonly #limits: ControlLimits;
   readonly #clock: Clock;
+  readonly #startedAtMs: number;
+  readonly #startedEpochMs: number;
   readonly #roots = new Map<string, Root>();
   readonly #rootsByKey = new Map<string, Map<string, Root>>();
   readonly #recordsByKey = new Map<string, number>();
   readonly #rootsByTraceId = new Map<string, Set<string>>();
   readonly #evicted: LRUCache<string, true>;
+  /** By proxy and key, the one that was told longest ago first. */
   readonly #drops = new Map<string, Drop>();
+  readonly #dropsByKey = new Map<string, Set<Drop>>();
   /** When notes of drops themselves were dropped: then every key may be concerned. */
   #dropsForgottenAtMs = Number.NEGATIVE_INFINITY;
   #recordCount = 0;
@@ -62,6 +69,8 @@ export class Evidence {
   constructor(limits: ControlLimits, clock: Clock) {
     this.#limits = limits;
     this.#clock = clock;
+    this.#startedAtMs = clock.nowMs();
+    this.#startedEpochMs = clock.epochMs();
     this.#evicted = new LRUCache({ max: limits.evictedRootsMax });
   }
 
@@ -77,7 +86,12 @@ export class Evidence {
     }
   }
 
-  /** What is held of a root; null if nothing is. */
+  /** The records of a root; none if it is not held. */
+  recordsOf(root: string): readonly HopRecord[] {
+    return [...(this.#roots.get(root)?.records.values() ?? [])];
+  }
+
+  /** What is held of a root, and what is missing; null if nothing is held. */
   ofRoot(root: string): RootEvidence | null {
     const held = this.#roots.get(root);
     if (held === undefined) return null;
@@ -98,7 +112,7 @@ export class Evidence {
 
   #addRecord(record: HopRecord): void {
     const root = this.#roots.get(record.root) ?? this.#newRoot(record.root);
-    const id = `${record.proxy} ${record.hop} ${record.mode}`;
+    const id = `${record.proxy} ${record.hop} ${record.mode} ${record.timeMs}`;
     const isNew = !root.records.has(id);
     if (isNew && root.records.size >= this.#limits.recordsPerRootMax) {
       root.isPartial = true;
@@ -107,6 +121,7 @@ export class Evidence {
     if (!isNew) return;
     root.records.set(id, record);
     root.beganMs = Math.min(root.beganMs, this.#clock.nowMs() - record.totalMs - DROP_SLACK_MS);
+    root.firstTimeMs = Math.min(root.firstTimeMs, record.timeMs);
     this.#recordCount++;
     this.#count(root, record.key, 1);
     this.#indexTraceId(root, record.traceId);
@@ -120,6 +135,7 @@ export class Evidence {
       keys: new Map(),
       traceIds: new Set(),
       beganMs: Number.POSITIVE_INFINITY,
+      firstTimeMs: Number.POSITIVE_INFINITY,
       isPartial: this.#evicted.has(id),
     };
     this.#roots.set(id, root);
@@ -176,20 +192,24 @@ export class Evidence {
   }
 
   #noteDrop(proxy: string, key: string, count: number): void {
-    const id = `${proxy} ${key}`;
-    const before = this.#drops.get(id);
-    this.#drops.delete(id);
-    this.#drops.set(id, {
-      proxy,
-      key,
-      count: (before?.count ?? 0) + count,
-      atMs: this.#clock.nowMs(),
-    });
+    const before = this.#forgetDrop(`${proxy} ${key}`);
+    const drop = { proxy, key, count: (before?.count ?? 0) + count, atMs: this.#clock.nowMs() };
+    this.#drops.set(`${proxy} ${key}`, drop);
+    const ofKey = this.#dropsByKey.get(key) ?? new Set<Drop>();
+    this.#dropsByKey.set(key, ofKey.add(drop));
     if (this.#drops.size <= this.#limits.droppedNotesMax) return;
-    const oldest = this.#drops.entries().next().value;
-    if (oldest === undefined) return;
-    this.#drops.delete(oldest[0]);
-    this.#dropsForgottenAtMs = Math.max(this.#dropsForgottenAtMs, oldest[1].atMs);
+    const oldest = this.#forgetDrop(this.#drops.keys().next().value ?? "");
+    this.#dropsForgottenAtMs = Math.max(this.#dropsForgottenAtMs, oldest?.atMs ?? 0);
+  }
+
+  #forgetDrop(id: string): Drop | null {
+    const drop = this.#drops.get(id);
+    if (drop === undefined) return null;
+    this.#drops.delete(id);
+    const ofKey = this.#dropsByKey.get(drop.key);
+    ofKey?.delete(drop);
+    if (ofKey?.size === 0) this.#dropsByKey.delete(drop.key);
+    return drop;
   }
 
   #gapsOf(root: Root): Gap[] {
@@ -200,23 +220,42 @@ export class Evidence {
         detail: `more records than control holds of one request (${this.#limits.recordsPerRootMax}), or some were evicted`,
       });
     }
+    if (this.#mayBeOlder(root)) {
+      const detail =
+        "the request, or its proxy's clock, is older than this start of control, which may have had records of it";
+      gaps.push({ code: "control-restarted", detail });
+    }
     if (this.#dropsForgottenAtMs >= root.beganMs) {
       gaps.push({ code: "records-dropped", detail: "more drops than control can remember" });
     }
-    for (const drop of this.#drops.values()) {
-      const isConcerned = root.keys.has(drop.key) || drop.key === OTHER_KEYS;
-      if (!isConcerned || drop.atMs < root.beganMs) continue;
-      const what = `${drop.count} records of ${drop.key === OTHER_KEYS ? "keys not told apart" : drop.key}`;
-      gaps.push({ code: "records-dropped", detail: `proxy ${drop.proxy} dropped ${what}` });
+    for (const { proxy, key, count } of this.#dropsSince(root)) {
+      const what = `${count} records of ${key === OTHER_KEYS ? "keys not told apart" : key}`;
+      gaps.push({ code: "records-dropped", detail: `proxy ${proxy} dropped ${what}` });
     }
     return gaps;
   }
 
-  #firstTimeMs(root: string): number {
-    let first = Number.POSITIVE_INFINITY;
-    for (const record of this.#roots.get(root)?.records.values() ?? []) {
-      first = Math.min(first, record.timeMs);
+  /** What was dropped since the request began and may be of it; as many as are named. */
+  #dropsSince({ keys, beganMs }: Root): Drop[] {
+    const drops: Drop[] = [];
+    for (const key of new Set([...keys.keys(), OTHER_KEYS])) {
+      for (const drop of this.#dropsByKey.get(key) ?? []) {
+        if (drops.length >= this.#limits.namedProxiesMax) return drops;
+        if (drop.atMs >= beganMs) drops.push(drop);
+      }
     }
-    return first;
+    return drops;
+  }
+
+  /**
+   * Whether the request may have begun before control did. By its length alone one that was over is
+   * not seen, whose last record waited for control; by its time alone none of a clock that is ahead.
+   */
+  #mayBeOlder({ beganMs, firstTimeMs }: Root): boolean {
+    return beganMs + DROP_SLACK_MS < this.#startedAtMs || firstTimeMs < this.#startedEpochMs;
+  }
+
+  #firstTimeMs(root: string): number {
+    return this.#roots.get(root)?.firstTimeMs ?? Number.POSITIVE_INFINITY;
   }
 }

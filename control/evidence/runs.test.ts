@@ -83,3 +83,11 @@ test("what proxies left out is counted once, however often they say it", () => {
   observe(0, { proxy: "web-1", observationsDropped: 1 });
   expect(runs.get(id)?.observationsDropped).toBe(6);
 });
+
+test("only so many proxies are told apart in what they left out; the others count all the same", () => {
+  const { runs, open, observe } = setUp({ proxiesMax: 1 });
+  const id = open();
+  for (const proxy of ["cart-1", "web-1", "mail-1"]) observe(0, { proxy, observationsDropped: 2 });
+  observe(0, { observationsDropped: 3 });
+  expect(runs.get(id)?.observationsDropped).toBe(7);
+});

@@ -102,8 +102,7 @@ export class Runs<V> {
       for (const { root } of records) this.#noteRoot(run, root);
       for (const one of observations) this.#observe(run, one);
       if (observationsDropped === undefined) continue;
-      const before = run.droppedByProxy.get(proxy) ?? 0;
-      run.droppedByProxy.set(proxy, Math.max(before, observationsDropped));
+      this.#noteDropped(run, proxy, observationsDropped);
     }
   }
 
@@ -127,6 +126,15 @@ export class Runs<V> {
     if (run.roots.has(root)) return;
     if (run.roots.size < this.#limits.runRootsMax) run.roots.add(root);
     else run.rootsDropped++;
+  }
+
+  /** A proxy tells its sum each time. Of more proxies than there may be they are not told apart. */
+  #noteDropped(run: Held<V>, proxy: string, count: number): void {
+    const { droppedByProxy } = run;
+    const before = droppedByProxy.get(proxy);
+    const isOneTooMany = before === undefined && droppedByProxy.size >= this.#limits.proxiesMax;
+    if (isOneTooMany) run.droppedHere += count;
+    else droppedByProxy.set(proxy, Math.max(before ?? 0, count));
   }
 
   #observe(run: Held<V>, one: Observation): void {

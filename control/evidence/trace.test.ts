@@ -102,6 +102,18 @@ test("parallel calls to the same workload stay apart, each with what it caused",
   ]);
 });
 
+test("of a call that came twice the last one counts", () => {
+  const again = { ...atBaseline, timeMs: 2_500, outcome: "refused", status: 503 } as const;
+  for (const records of [
+    [entry, atBaseline, again],
+    [entry, again, atBaseline],
+  ]) {
+    const { hops, codes } = build(...records);
+    expect(codes).toEqual([]);
+    expect(hops.map(({ status }) => status)).toEqual([200, 503]);
+  }
+});
+
 test("a hop whose parent is not recorded is shown, and said", () => {
   const { hops, codes } = build(entry, recordOf({ hop: BELOW, parent: RIGHT }));
   expect(codes).toEqual(["parent-missing"]);

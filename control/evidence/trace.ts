@@ -47,7 +47,8 @@ function groupsOf(records: readonly HopRecord[]): Iterable<readonly HopRecord[]>
 
 /**
  * One hop may have three records: of the caller's outbound proxy, of the baseline's proxy, which
- * decides, and of the fork's own proxy, which proves that the fork's side got it.
+ * decides, and of the fork's own proxy, which proves that the fork's side got it. Of a call that was
+ * sent once more each may have two: the last one counts.
  */
 function mergeHop(
   records: readonly HopRecord[],
@@ -56,7 +57,9 @@ function mergeHop(
   const workloads = new Set(records.map((record) => record.workload));
   const hops: LooseHop[] = [];
   for (const workload of workloads) {
-    const own = records.filter((record) => record.workload === workload);
+    const own = records
+      .filter((record) => record.workload === workload)
+      .toSorted((a, b) => b.timeMs - a.timeMs);
     const decider = own.toSorted((a, b) => rankOf(a) - rankOf(b))[0];
     if (decider !== undefined) hops.push(hopOf(decider, own, sandboxOf));
   }

@@ -62,6 +62,11 @@ export function silentProxies(context: ControlContext, flushed: FlushOutcome): I
 /** Proxies whose lease ended since the request began, without a clean stop. */
 export function lostProxies(context: ControlContext, beganMs: number): Incomplete[] {
   const lost: Incomplete[] = [];
+  if (context.proxies.forgottenHeardAtMs >= beganMs) {
+    const detail =
+      "a proxy was there when the request began, and was silent until it was forgotten";
+    lost.push({ code: "proxy-lost", detail });
+  }
   for (const proxy of context.proxies.all()) {
     if (proxy.counts || proxy.heardAtMs < beganMs) continue;
     if (lost.length >= context.limits.namedProxiesMax) break;
@@ -83,8 +88,8 @@ function orphansOf(
   const roots = new Set(traceIds.flatMap((id) => context.evidence.rootsOfTraceId(id)));
   roots.delete(root);
   return [...roots].slice(0, context.limits.orphanRootsMax).map((orphan) => {
-    const records = context.evidence.ofRoot(orphan)?.records ?? [];
-    return { root: orphan, hops: [...buildHops(records, sandboxOf).hops] };
+    const { hops } = buildHops(context.evidence.recordsOf(orphan), sandboxOf);
+    return { root: orphan, hops: [...hops] };
   });
 }
 

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import {
   batchText,
   call,
+  FakeClock,
   JANE,
   postHops,
   recordOf,
@@ -35,7 +36,7 @@ test("a request is found by its trace id, with those that lost their parent's ma
   const orphan = "00000000000000bb";
   await postHops(control, {}, [
     recordOf({ traceId }),
-    recordOf({ root: orphan, traceId, workload: "shop/pricing", timeMs: 1_700_000_000_001 }),
+    recordOf({ root: orphan, traceId, workload: "shop/pricing", timeMs: recordOf({}).timeMs + 1 }),
   ]);
   const { body } = await call(control, "GET", `/v1/traces/${traceId}`);
   expect(body).toMatchObject({ root: ROOT, traceIds: [traceId], complete: true });
@@ -56,6 +57,29 @@ test("a proxy that is there and does not answer makes the trace incomplete, by i
   expect(body.complete).toBe(false);
   expect(body.incomplete).toMatchObject([{ code: "proxy-silent" }]);
   expect(body.incomplete[0].detail).toContain("web-1");
+});
+
+test("a proxy that is lost, and then forgotten, makes the trace of its time incomplete for good", async () => {
+  const clock = new FakeClock();
+  const control = await startControl({ clock, limits: { silentProxyMs: 60_000, proxiesMax: 1 } });
+  const join = (instance: string) =>
+    call(control, "POST", `/v1/proxies/${instance}/status`, statusOf({}));
+  clock.advance(1_000);
+  await join("web-1");
+  await postHops(control, {}, [recordOf({})]);
+  clock.advance(30_000);
+  const codes = async () => {
+    const { body } = await call(control, "GET", `/v1/traces/${ROOT}`);
+    return body.incomplete.map(({ code }: { code: string }) => code);
+  };
+  expect(await codes()).toEqual(["proxy-lost"]);
+  // It gives way to one that speaks, and leaves properly.
+  await join("web-2");
+  await call(control, "POST", "/v1/proxies/web-2/status", statusOf({ leaving: true }));
+  expect(await codes()).toEqual(["proxy-lost"]);
+  await postHops(control, {}, [recordOf({ root: "00000000000000bb" })]);
+  const later = await call(control, "GET", "/v1/traces/00000000000000bb");
+  expect(later.body.complete).toBe(true);
 });
 
 test("records that a proxy dropped make the traces of that key incomplete", async () => {

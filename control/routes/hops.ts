@@ -6,13 +6,13 @@ import { HopBatchSchema, HopRecordSchema } from "../schema/hop.ts";
 import { ObservationSchema } from "../schema/run.ts";
 import type { ControlApp, ControlContext } from "./context.ts";
 import { NO_CONTENT } from "./responses.ts";
-import { checkShape } from "./shape.ts";
+import { checkShape, keepKnown } from "./shape.ts";
 
 /**
  * `POST /v1/hops`: what proxies recorded and observed, in batches of NDJSON.
  *
  * Before: server.ts. After: evidence/evidence.ts, evidence/runs.ts, watch/flush.ts.
- * Invariant: a batch is taken whole or refused whole.
+ * Invariants: a batch is taken whole or refused whole; what control does not know of a line is not kept.
  */
 export async function addHopRoute(app: ControlApp, context: ControlContext): Promise<void> {
   // Its own scope: no other route takes this media type, and this one takes no other.
@@ -64,7 +64,7 @@ function isObservation(value: unknown): boolean {
 
 function readLine<T extends TSchema>(schema: T, value: unknown, index: number): Static<T> {
   try {
-    return checkShape(schema, value, "record-invalid");
+    return keepKnown(schema, checkShape(schema, value, "record-invalid"));
   } catch (error) {
     if (!(error instanceof ControlError)) throw error;
     const detail = `line ${index + 1}: ${error.message}`;

@@ -207,6 +207,33 @@ test("headers that decide the route or the connection cannot be set by a probe",
   expect(requests).toEqual([]);
 });
 
+test("a host with a key of its own is refused at an edge, which would read it; elsewhere it is a host", async () => {
+  const control = await startProbing();
+  const request = { headers: { host: "pr-7--shop.example.com" } };
+  await startEntry(control, { mode: "edge" });
+  const refused = await probe(control, { entry: "edge", request });
+  expect(refused).toMatchObject({ status: 400, body: { code: "probe-header-refused" } });
+  await startEntry(control);
+  expect((await probe(control, { request })).status).toBe(200);
+});
+
+test("a trace of another tag than was sent is a mismatch, whatever else holds", async () => {
+  const control = await startProbing();
+  const { requests } = await startEntry(control, { mode: "edge", records: [{ tag: "jane-42" }] });
+  const request = { headers: { cookie: "forklane-key=jane-42" } };
+  const { body } = await probe(control, {
+    entry: "edge",
+    request,
+    expect: { "shop/cart": "fork" },
+  });
+  expect(requests).toHaveLength(1);
+  expect(body.mismatches[0]).toMatchObject({
+    workload: "shop/cart",
+    expected: "the tag jane-42!",
+    actual: "jane-42",
+  });
+});
+
 test("what a probe may ask for has limits", async () => {
   const control = await startControl({ limits: { probesAtOnceMax: 0 } });
   expect((await probe(control)).body).toMatchObject({ status: 429, code: "too-many" });
@@ -231,7 +258,10 @@ test("a key that is none, and a time that is too long, are refused", async () =>
   for (const key of ["a--b", "", "a b", "jane-42;x"]) {
     expect((await probe(control, { key })).body.code).toMatch(/^body-invalid$/);
   }
-  expect((await probe(control, { timeout: "61s" })).body.code).toBe("query-invalid");
+  for (const timeout of ["61s", "0s", "soon"]) {
+    const refused = (await probe(control, { timeout })).body;
+    expect(refused).toMatchObject({ code: "body-invalid", errors: [{ path: "/timeout" }] });
+  }
 });
 
 test("an entry that does not answer in time, or answers without end, ends the probe", async () => {

@@ -3,7 +3,7 @@
  *
  * Before: server.ts. After: routes/send-probe.ts, routes/collect-trace.ts.
  * Invariants: the tag is strict; only proxies that are registered are called; `matched` is true
- * only if the trace is complete.
+ * only if the trace is complete, and of the tag that was sent.
  */
 import { parseTagValue, type Tag } from "../../proxy/routing/tag.ts";
 import { ControlError } from "../error.ts";
@@ -17,7 +17,7 @@ import {
 import type { KnownProxy } from "../watch/proxies.ts";
 import { collectTrace } from "./collect-trace.ts";
 import type { ControlApp, ControlContext } from "./context.ts";
-import { readDuration } from "./duration.ts";
+import { readBodyDuration } from "./duration.ts";
 import { answers } from "./responses.ts";
 import { type ProbeAnswer, sendProbe } from "./send-probe.ts";
 
@@ -50,12 +50,12 @@ export function addProbeRoute(app: ControlApp, context: ControlContext): void {
 
 async function probe(context: ControlContext, body: ProbeBodyDocument): Promise<ProbeDocument> {
   const { probeMs, probeMsMax } = context.limits;
-  const timeoutMs = readDuration("timeout", body.timeout, probeMs, probeMsMax);
+  const timeoutMs = readBodyDuration("timeout", body.timeout, probeMs, probeMsMax);
   const tag = readKey(body.key);
   const entry = findEntry(context, body.entry);
   const answer = await sendProbe(context, entry, { ...body.request, tag: tag.text, timeoutMs });
   const trace = await traceOf(context, answer);
-  const mismatches = compare(body.expect ?? {}, trace, answer);
+  const mismatches = [...compareTag(tag.text, trace), ...compare(body.expect ?? {}, trace, answer)];
   return {
     matched: mismatches.length === 0 && trace.complete,
     complete: trace.complete,
@@ -119,6 +119,13 @@ async function traceOf(context: ControlContext, answer: ProbeAnswer): Promise<Tr
     hops: [],
     orphans: [],
   };
+}
+
+/** A host, cookie or header of the request may have held a tag that the entry puts before ours. */
+function compareTag(tag: string, { hops: [entry] }: TraceDocument): Mismatch[] {
+  if (entry === undefined || entry.tag === tag) return [];
+  const why = "the entry took its tag from elsewhere in the request";
+  return [{ workload: entry.workload, expected: `the tag ${tag}`, actual: entry.tag, why }];
 }
 
 /** Names each expectation that does not hold, and why. */

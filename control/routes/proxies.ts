@@ -15,6 +15,7 @@ import type { ControlApp, ControlContext } from "./context.ts";
 import { pageOf } from "./paging.ts";
 import { timeText } from "./resource-status.ts";
 import { answers, NO_CONTENT } from "./responses.ts";
+import { keepKnown } from "./shape.ts";
 
 /**
  * `/v1/proxies`: who is out there, and what each of them reports.
@@ -50,7 +51,8 @@ export function addProxyRoutes(app: ControlApp, context: ControlContext): void {
     async (request, reply) => {
       checkWorkloads("workloads", request.body.workloads);
       checkWorkloads("callees", request.body.callees ?? []);
-      report(context, request.params.instance, request.body, request.ip);
+      const status = keepKnown(ProxyStatusSchema, request.body);
+      report(context, request.params.instance, status, request.ip);
       reply.code(204);
     },
   );

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { systemClock } from "../../core/clock.ts";
 import type { Observation } from "../../core/observation.ts";
 import {
   batchText,
@@ -8,6 +9,7 @@ import {
   recordOf,
   startControl,
   statusOf,
+  type TestControlOptions,
 } from "../control.fake.ts";
 import type { Control } from "../server.ts";
 
@@ -22,6 +24,16 @@ const CART = recordOf({ parent: WEB.hop, traceId: TRACE, totalMs: 10 });
 /** Well within the exchange of cart, so that no rounding of times can have put it there. */
 const LOST = observationOf({ traceId: TRACE, timeMs: CART.timeMs + 3, totalMs: 4 });
 const NO_RUN = "0".repeat(16);
+
+/** Control that has run for longer than these requests take: of older ones it cannot have all. */
+async function startAged(options: TestControlOptions = {}): Promise<Control> {
+  let ageMs = 0;
+  const nowMs = () => systemClock.nowMs() + ageMs;
+  const epochMs = () => systemClock.epochMs() + ageMs;
+  const control = await startControl({ ...options, clock: { nowMs, epochMs } });
+  ageMs = 60_000;
+  return control;
+}
 
 async function open(control: Control, body: object = { kind: "propagation" }): Promise<string> {
   const { status, body: run } = await call(control, "POST", "/v1/runs", body);
@@ -40,7 +52,7 @@ function judge(control: Control, id: string, body: object = {}) {
 }
 
 test("a run is judged from what proxies recorded and observed while it was open", async () => {
-  const control = await startControl();
+  const control = await startAged();
   await observe(control, [LOST]);
   const id = await open(control);
   await postHops(control, {}, [WEB, CART]);
@@ -54,7 +66,7 @@ test("a run is judged from what proxies recorded and observed while it was open"
 });
 
 test("who calls whom is learned from requests that are not judged", async () => {
-  const control = await startControl();
+  const control = await startAged();
   const root = "00000000000000ff";
   const pricing = { root, hop: "00000000000000f3", parent: "00000000000000f2" };
   await postHops(control, {}, [
@@ -68,8 +80,43 @@ test("who calls whom is learned from requests that are not judged", async () => 
   expect(body.findings).toMatchObject([{ from: ["shop/cart"], confidence: "confirmed" }]);
 });
 
+test("a call from where a fork's proxy stands is its loss only of a request that it served", async () => {
+  const fork = { workloads: ["shop/cart"], sandbox: "jane-42" };
+  const judgeServed = async (sandbox: string | null) => {
+    const control = await startAged({ limits: { flushMs: 10 } });
+    await call(control, "POST", "/v1/proxies/fork-1/status", statusOf(fork));
+    const id = await open(control);
+    await postHops(control, {}, [WEB, { ...CART, sandbox }]);
+    await observe(control, [{ ...LOST, traceId: null }]);
+    return (await judge(control, id, { roots: [WEB.root] })).body;
+  };
+  const found = { from: ["shop/cart"], to: "shop/pricing", rule: "R3", confidence: "confirmed" };
+  expect((await judgeServed("jane-42")).findings).toMatchObject([found]);
+  const elsewhere = await judgeServed(null);
+  expect(elsewhere.findings).toEqual([]);
+  expect(elsewhere.notes).toEqual([expect.stringContaining("shop/cart (jane-42)")]);
+});
+
+test("an edge that is known and not taken is no loss where a proxy observed, else inconclusive", async () => {
+  const control = await startAged({ limits: { flushMs: 10 } });
+  const root = "00000000000000ff";
+  const before = { root, hop: "00000000000000f2" };
+  await postHops(control, {}, [
+    recordOf({ ...before, workload: "shop/cart" }),
+    recordOf({ root, hop: "00000000000000f3", parent: before.hop, workload: "shop/pricing" }),
+  ]);
+  const judgeOnce = async () => {
+    const id = await open(control);
+    await postHops(control, {}, [WEB, CART]);
+    return (await judge(control, id, { roots: [WEB.root] })).body.incomplete.join();
+  };
+  expect(await judgeOnce()).toContain("no proxy observed there");
+  await call(control, "POST", "/v1/proxies/p-1/status", statusOf({ workloads: ["shop/pricing"] }));
+  expect(await judgeOnce()).not.toContain("no proxy observed there");
+});
+
 test("a run is judged once, ends with it, and says the same afterwards", async () => {
-  const control = await startControl();
+  const control = await startAged();
   const id = await open(control);
   await postHops(control, {}, [WEB, CART]);
   const first = await judge(control, id);
@@ -81,7 +128,7 @@ test("a run is judged once, ends with it, and says the same afterwards", async (
 });
 
 test("what is missing makes a verdict inconclusive, and is named", async () => {
-  const control = await startControl({ limits: { flushMs: 10 } });
+  const control = await startAged({ limits: { flushMs: 10 } });
   await call(control, "POST", "/v1/proxies/web-1/status", statusOf({ workloads: ["shop/web"] }));
   const { body: run } = await call(control, "POST", "/v1/runs", { kind: "propagation" });
   expect(run).toMatchObject({ observing: 0, silent: ["web-1"] });
@@ -95,8 +142,23 @@ test("what is missing makes a verdict inconclusive, and is named", async () => {
   expect(why).toContain("no record of 1 of 2 requests");
 });
 
+test("of the requests that share a trace id only so many are judged with it, and it says so", async () => {
+  const control = await startAged({ limits: { runRootsMax: 1 } });
+  const id = await open(control);
+  await postHops(control, {}, [WEB, CART]);
+  const others = ["00000000000000b1", "00000000000000b2"];
+  await postHops(
+    control,
+    {},
+    others.map((root) => recordOf({ root, traceId: TRACE, workload: "shop/pricing" })),
+  );
+  const { body } = await judge(control, id, { roots: [WEB.root, WEB.root] });
+  expect(body).toMatchObject({ verdict: "inconclusive", requests: 1 });
+  expect(body.incomplete.join()).toContain("more than 1 other requests");
+});
+
 test("of the requests of others only those are judged that are over", async () => {
-  const control = await startControl();
+  const control = await startAged();
   const id = await open(control);
   const underWay = { root: "00000000000000cc", parent: "00000000000000f9" };
   await postHops(control, {}, [WEB, CART, recordOf(underWay)]);
@@ -104,12 +166,15 @@ test("of the requests of others only those are judged that are over", async () =
 });
 
 test("a run that is not there, or that nobody may open, is refused by its code", async () => {
-  const control = await startControl({ limits: { runsOpenMax: 1 } });
+  const control = await startAged({ limits: { runsOpenMax: 1 } });
   expect((await call(control, "GET", `/v1/runs/${NO_RUN}`)).body.code).toBe("run-unknown");
   expect((await judge(control, NO_RUN)).body.code).toBe("run-unknown");
   const post = (body: object) => call(control, "POST", "/v1/runs", body);
   expect((await post({ kind: "verify" })).body.code).toBe("body-invalid");
-  expect((await post({ kind: "propagation", duration: "6m" })).body.code).toBe("query-invalid");
+  for (const duration of ["6m", "0s"]) {
+    const refused = (await post({ kind: "propagation", duration })).body;
+    expect(refused).toMatchObject({ code: "body-invalid", errors: [{ path: "/duration" }] });
+  }
   expect((await post({ kind: "propagation", more: 1 })).body.code).toBe("body-invalid");
   const id = await open(control);
   expect((await post({ kind: "propagation" })).body.code).toBe("too-many");
@@ -117,7 +182,7 @@ test("a run that is not there, or that nobody may open, is refused by its code",
 });
 
 test("a line that is no observation refuses its batch, whatever else is in it", async () => {
-  const control = await startControl();
+  const control = await startAged();
   const id = await open(control);
   for (const wrong of [
     { ...LOST, state: "fine" },

@@ -21,9 +21,10 @@ import {
   VerdictSchema,
 } from "../schema/run.ts";
 import type { FlushOutcome } from "../watch/flush.ts";
+import type { KnownProxy } from "../watch/proxies.ts";
 import { lostProxies, silentProxies } from "./collect-trace.ts";
 import type { ControlApp, ControlContext } from "./context.ts";
-import { readDuration } from "./duration.ts";
+import { readBodyDuration } from "./duration.ts";
 import { timeText } from "./resource-status.ts";
 import { answers } from "./responses.ts";
 
@@ -59,7 +60,7 @@ export function addRunRoutes(app: ControlApp, context: ControlContext): void {
 
 function openRun(context: ControlContext, duration: string | undefined): Run<VerdictDocument> {
   const { runMs, runMsMax, runsOpenMax } = context.limits;
-  const durationMs = readDuration("duration", duration, runMs, runMsMax);
+  const durationMs = readBodyDuration("duration", duration, runMs, runMsMax);
   const run = context.runs.open("propagation", durationMs);
   if (!run.ok) throw new ControlError("too-many", `${runsOpenMax} runs are open`);
   context.watchers.announceRuns();
@@ -118,7 +119,7 @@ async function judgeRun(
 /** Requests that are over: of one under way, the entry is recorded last. */
 function finishedRoots(context: ControlContext, run: Run<VerdictDocument>): string[] {
   return [...run.roots].filter((root) => {
-    const records = context.evidence.ofRoot(root)?.records ?? [];
+    const records = context.evidence.recordsOf(root);
     const hops = new Set(records.map(({ hop }) => hop));
     return records.length > 0 && records.every(({ parent }) => parent === null || hops.has(parent));
   });
@@ -131,14 +132,12 @@ function collect(
   flushed: FlushOutcome,
 ): PropagationEvidence {
   const { evidence, limits, clock } = context;
-  const held = roots.flatMap((root) => evidence.ofRoot(root) ?? []);
-  const traceIds = new Set(held.flatMap(({ records }) => records.map((each) => each.traceId)));
+  const proxies = [...context.proxies.all()].filter((proxy) => proxy.counts);
   const judged = new Set(roots);
-  const joined = [...traceIds]
-    .flatMap((traceId) => (traceId === null ? [] : evidence.rootsOfTraceId(traceId)))
-    .filter((root) => !judged.has(root))
-    .flatMap((root) => evidence.ofRoot(root)?.records ?? []);
-  const hops = [...held.flatMap(({ records }) => records), ...joined];
+  const held = [...judged].flatMap((root) => evidence.ofRoot(root) ?? []);
+  const own = held.flatMap(({ records }) => records);
+  const joined = joinedRoots(context, own, judged);
+  const joinedHops = joined.slice(0, limits.runRootsMax).map((root) => evidence.recordsOf(root));
   const incomplete = [
     ...silentProxies(context, flushed),
     ...lostProxies(context, run.openedAtMs),
@@ -146,13 +145,31 @@ function collect(
   ];
   return {
     roots: held.map(({ root }) => root),
-    hops: [...new Set(hops)],
+    hops: [...own, ...joinedHops.flat()],
     observations: run.observations,
     expected: edgesOf(earlier(evidence.newestRoots(limits.learnRootsMax), judged)),
-    places: placesOf(context),
+    places: placesOf(proxies),
+    observed: observedAt(proxies),
     observedMs: Math.min(clock.nowMs(), run.untilMs) - run.openedAtMs,
-    gaps: [...new Set(incomplete.map(({ detail }) => detail)), ...leftOut(run, roots, held.length)],
+    gaps: [
+      ...new Set(incomplete.map(({ detail }) => detail)),
+      ...leftOut(run, judged.size, held.length),
+      ...(joined.length > limits.runRootsMax
+        ? [`more than ${limits.runRootsMax} other requests have their trace ids`]
+        : []),
+    ],
   };
+}
+
+/** Requests that have a trace id of the judged ones, and began a root of their own. */
+function joinedRoots(
+  { evidence }: ControlContext,
+  hops: readonly HopRecord[],
+  judged: ReadonlySet<string>,
+): string[] {
+  const traceIds = new Set(hops.map(({ traceId }) => traceId));
+  const roots = [...traceIds].flatMap((id) => (id === null ? [] : evidence.rootsOfTraceId(id)));
+  return [...new Set(roots)].filter((root) => !judged.has(root));
 }
 
 /** Records of requests that are not judged: what they took is what one expects. */
@@ -163,24 +180,31 @@ function earlier(
   return roots.flat().filter(({ root }) => !judged.has(root));
 }
 
-function leftOut(run: Run<VerdictDocument>, roots: readonly string[], heldCount: number): string[] {
+function leftOut(run: Run<VerdictDocument>, rootCount: number, heldCount: number): string[] {
   const { observationsDropped, rootsDropped } = run;
-  const missing = roots.length - heldCount;
+  const missing = rootCount - heldCount;
   return [
     ...(observationsDropped > 0 ? [`${observationsDropped} observations were left out`] : []),
     ...(rootsDropped > 0 ? [`more than ${run.roots.size} tagged requests came`] : []),
-    ...(missing > 0 ? [`no record of ${missing} of ${roots.length} requests`] : []),
+    ...(missing > 0 ? [`no record of ${missing} of ${rootCount} requests`] : []),
   ];
 }
 
+/** Workloads of which a proxy sees what arrives: what a call lost is seen there. */
+function observedAt(proxies: readonly KnownProxy[]): string[] {
+  const there = proxies.filter(({ status }) => status.mode !== "outbound");
+  return [...new Set(there.flatMap(({ status }) => status.workloads))];
+}
+
 /** Addresses from which the proxies of one workload report, and no others: what calls from there is it. */
-function placesOf(context: ControlContext): Place[] {
-  const proxies = [...context.proxies.all()].filter((proxy) => proxy.counts);
+function placesOf(proxies: readonly KnownProxy[]): Place[] {
   const byAddress = Map.groupBy(proxies, ({ from }) => from.replace(/^::ffff:/, ""));
   return [...byAddress].flatMap(([address, there]) => {
     const workloads = new Set(there.flatMap(({ status }) => status.workloads));
     const [workload] = workloads;
     if (workload === undefined || workloads.size > 1) return [];
-    return [{ address, workload, isFork: there.every(({ sandbox }) => sandbox !== null) }];
+    const sandboxes = new Set(there.map(({ sandbox }) => sandbox));
+    const named = [...sandboxes].filter((name) => name !== null);
+    return [{ address, workload, sandboxes: named.length === sandboxes.size ? named : [] }];
   });
 }

@@ -8,6 +8,7 @@
 import { Agent, request } from "undici";
 import { formatAddress, parseAddress } from "../../core/address.ts";
 import { KEY_HEADER, TAG_MEMBER } from "../../proxy/routing/carrier.ts";
+import { keyFromHost } from "../../proxy/routing/edge-entry.ts";
 import { readTag } from "../../proxy/routing/tag.ts";
 import { ControlError } from "../error.ts";
 import { readEndpoint } from "../model/validate.ts";
@@ -110,7 +111,7 @@ function headersOf(probe: ProbeRequest, entry: KnownProxy): Record<string, strin
   const headers: Record<string, string | string[]> = {};
   for (const [name, values] of Object.entries(probe.headers ?? {})) {
     const lower = name.toLowerCase();
-    checkHeader(lower, [values].flat());
+    checkHeader(lower, [values].flat(), entry);
     headers[lower] = values;
   }
   headers["traceparent"] ??= `00-${randomId()}${randomId()}-${randomId()}-00`;
@@ -120,13 +121,16 @@ function headersOf(probe: ProbeRequest, entry: KnownProxy): Record<string, strin
   return headers;
 }
 
-function checkHeader(name: string, values: readonly string[]): void {
+function checkHeader(name: string, values: readonly string[], entry: KnownProxy): void {
   const isOurs = name.startsWith("forklane-");
   if (isOurs || REFUSED_HEADERS.has(name) || !FIELD_NAME.test(name)) {
     throw new ControlError("probe-header-refused", `header ${name} is control's own to set`);
   }
   if (!values.every((value) => FIELD_VALUE.test(value))) {
     throw new ControlError("probe-header-refused", `header ${name} holds what no header may`);
+  }
+  if (entry.mode === "edge" && name === "host" && values.some((value) => keyFromHost(value))) {
+    throw new ControlError("probe-header-refused", "header host begins with a key of its own");
   }
   const tag = readTag(
     [{ kind: "baggage", member: TAG_MEMBER }],

@@ -34,6 +34,60 @@ export function checkParameters<T extends TSchema>(schema: T, value: unknown): S
   return checkShape(schema, validatorOf(schema).Convert(value), "query-invalid");
 }
 
+/**
+ * A value of the right shape without what its schema does not name: a newer proxy may say more, and
+ * what control keeps has bounds for what it knows only. What holds nothing else is not copied.
+ */
+export function keepKnown<T extends TSchema>(schema: T, value: Static<T>): Static<T> {
+  const keep = keepers.get(schema) ?? keeperOf(schema as SchemaShape);
+  keepers.set(schema, keep);
+  return (keep === null ? value : keep(value)) as Static<T>;
+}
+
+/** Of a schema: what it names, and what is below. */
+interface SchemaShape {
+  readonly properties?: Readonly<Record<string, SchemaShape>>;
+  readonly patternProperties?: Readonly<Record<string, SchemaShape>>;
+  readonly anyOf?: readonly SchemaShape[];
+}
+
+/** Null: there is nothing in it that could be unknown. */
+type Keeper = ((value: unknown) => unknown) | null;
+
+const keepers = new WeakMap<TSchema, Keeper>();
+
+function keeperOf({ properties, patternProperties, anyOf }: SchemaShape): Keeper {
+  if (properties !== undefined) {
+    const names = Object.keys(properties);
+    return keepEach(new Map(names.map((name) => [name, keeperOf(properties[name] ?? {})])));
+  }
+  if (anyOf !== undefined) {
+    const keep = anyOf.map(keeperOf).find((each) => each !== null);
+    return keep === undefined ? null : (value) => (value === null ? null : keep(value));
+  }
+  const [below] = Object.values(patternProperties ?? {});
+  const keep = below === undefined ? null : keeperOf(below);
+  if (keep === null) return null;
+  return (value) =>
+    Object.fromEntries(Object.entries(value as object).map(([name, each]) => [name, keep(each)]));
+}
+
+function keepEach(known: ReadonlyMap<string, Keeper>): Keeper {
+  const isPlain = [...known.values()].every((keep) => keep === null);
+  return (value) => {
+    const names = Object.keys(value as object);
+    if (isPlain && names.every((name) => known.has(name))) return value;
+    const kept: Record<string, unknown> = {};
+    for (const name of names) {
+      const keep = known.get(name);
+      if (keep === undefined) continue;
+      const each = (value as Record<string, unknown>)[name];
+      kept[name] = keep === null ? each : keep(each);
+    }
+    return kept;
+  };
+}
+
 function validatorOf(schema: TSchema): Validator {
   const known = compiled.get(schema);
   if (known !== undefined) return known;

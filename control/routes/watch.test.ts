@@ -90,8 +90,8 @@ test("a watcher resumes where it was", async () => {
   first.end();
   await call(control, "PUT", "/v1/sandboxes/bob", { forks: JANE.forks });
   const resumed = await open(control, "/v1/watch?workload=shop/cart", { "last-event-id": id });
-  await resumed.event("routes");
-  expect(resumed.events.map((each) => each.event)).toEqual(["keys", "routes"]);
+  await resumed.event("runs");
+  expect(resumed.events.map((each) => each.event)).toEqual(["keys", "routes", "runs"]);
 });
 
 test("watches that control cannot serve are refused with the reason", async () => {

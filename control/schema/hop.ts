@@ -9,7 +9,7 @@ const mode = Type.Enum(["inbound", "outbound", "edge"]);
 const healed = Type.Enum(["sandbox", "affinity"]);
 const protocol = Type.Enum(["http/1.1", "h2"]);
 
-/** `core/hop-record.ts`, one line of a batch. Unknown properties pass: a newer proxy may say more. */
+/** `core/hop-record.ts`, one line of a batch. Unknown properties pass, and are not kept. */
 export const HopRecordSchema = Type.Object({
   v: Type.Literal(1),
   root: id16,
@@ -108,6 +108,7 @@ export const TraceSchema = Type.Object(
           "proxy-lost",
           "records-dropped",
           "bound-reached",
+          "control-restarted",
           "parent-missing",
           "hop-ambiguous",
           "no-record",

@@ -17,7 +17,7 @@ const EndpointCheckSchema = Type.Object({
   timeMs: Type.Number(),
 });
 
-/** `core/proxy-status.ts` as a schema. Unknown properties pass: a newer proxy may say more. */
+/** `core/proxy-status.ts` as a schema. Unknown properties pass, and are not kept. */
 export const ProxyStatusSchema = Type.Object(
   {
     workloads: Type.Array(Type.String({ maxLength: 127 }), { maxItems: L.statusWorkloadsMax }),

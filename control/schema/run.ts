@@ -99,7 +99,7 @@ export const VerdictSchema = Type.Object(
         lost: count,
       }),
     ),
-    incomplete: Type.Array(Type.String(), { description: "why evidence may be missing" }),
+    incomplete: Type.Array(Type.String(), { description: "why the evidence does not suffice" }),
   },
   { $id: "Verdict" },
 );

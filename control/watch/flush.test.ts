@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { FakeClock, limitsWith, statusOf } from "../control.fake.ts";
 import { MemoryStore } from "../store/memory/store.ts";
 import { Flushes } from "./flush.ts";
@@ -7,8 +7,8 @@ import { Proxies } from "./proxies.ts";
 import { Watchers } from "./watchers.ts";
 
 /** Two proxies that watch; `asked` collects the ids of the flushes that each was asked for. */
-async function setUp(flushMs = 5_000) {
-  const limits = limitsWith({ flushMs });
+async function setUp() {
+  const limits = limitsWith({});
   const clock = new FakeClock();
   const store = new MemoryStore(limits);
   const live = new LiveTables(store.epoch, await store.read(), limits, clock);
@@ -26,7 +26,7 @@ async function setUp(flushMs = 5_000) {
     const sink = { write, queuedBytes: () => 0, drop: () => {} };
     watchers.open({ workloads: ["shop/cart"], namespace: null, lastRevision: null }, sink);
   };
-  return { clock, proxies, flushes, asked, join };
+  return { clock, proxies, flushes, asked, join, limits };
 }
 
 async function untilAsked(asked: readonly string[], count: number): Promise<string> {
@@ -48,11 +48,15 @@ test("a flush is over when every proxy has answered it by its name", async () =>
 });
 
 test("a proxy that does not answer in time is named", async () => {
-  const { flushes, asked, join } = await setUp(500);
+  const { flushes, asked, join, limits } = await setUp();
   join("cart-1");
   join("cart-2");
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
   const outcome = flushes.flush();
+  vi.advanceTimersByTime(limits.flushGatherMs);
   flushes.answered(await untilAsked(asked, 2), "cart-1");
+  vi.advanceTimersByTime(limits.flushMs);
   expect(await outcome).toEqual({ answered: ["cart-1"], silent: ["cart-2"] });
 });
 
@@ -60,6 +64,17 @@ test("a proxy that counts and does not watch cannot be asked, and is named at on
   const { flushes, proxies } = await setUp();
   proxies.report("cart-1", statusOf({}), "127.0.0.1");
   expect(await flushes.flush()).toEqual({ answered: [], silent: ["cart-1"] });
+});
+
+test("a proxy that watches is asked before it has posted a status, and when its lease is over", async () => {
+  const { clock, proxies, flushes, asked, join } = await setUp();
+  join("cart-1");
+  clock.advance(20_001);
+  proxies.watching("cart-2");
+  const outcome = flushes.flush();
+  const id = await untilAsked(asked, 1);
+  for (const instance of ["cart-1", "cart-2"]) flushes.answered(id, instance);
+  expect(await outcome).toEqual({ answered: ["cart-1", "cart-2"], silent: [] });
 });
 
 test("a proxy that is gone for longer than lease and grace is not asked", async () => {

@@ -2,7 +2,8 @@
  * Asks every proxy for the hop records that it holds, and waits for the answers.
  *
  * Before: routes/traces.ts. After: watch/watchers.ts asks; routes/hops.ts brings the answers.
- * Invariant: a proxy counts as asked and answered only if its batch names this very flush.
+ * Invariants: a proxy counts as asked and answered only if its batch names this very flush; whoever
+ * watches is asked, whether it has posted a status or not.
  */
 import type { ControlLimits } from "../model/limits.ts";
 import { randomId } from "../store/resource-set.ts";
@@ -12,7 +13,7 @@ import type { Watchers } from "./watchers.ts";
 /** Who answered a flush and who did not. */
 export interface FlushOutcome {
   readonly answered: readonly string[];
-  /** Counted proxies that did not answer, or could not be asked. */
+  /** Proxies that did not answer, or count and could not be asked. */
   readonly silent: readonly string[];
 }
 
@@ -78,10 +79,9 @@ export class Flushes {
       },
     };
     const timer = setTimeout(round.over, this.#limits.flushMs);
-    for (const proxy of this.#proxies.all()) {
-      if (!proxy.counts) continue;
-      if (proxy.connected) round.waiting.add(proxy.instance);
-      else round.silent.push(proxy.instance);
+    for (const instance of this.#proxies.watchers()) round.waiting.add(instance);
+    for (const { counts, connected, instance } of this.#proxies.all()) {
+      if (counts && !connected) round.silent.push(instance);
     }
     this.#rounds.set(id, round);
     if (round.waiting.size === 0) round.over();

@@ -61,8 +61,10 @@ test("a proxy that was silent for long is forgotten", () => {
   const { clock, proxies, report } = setUp({ silentProxyMs: 60_000 });
   report("cart-1");
   clock.advance(60_001);
+  const heardAtMs = proxies.get("cart-1")?.heardAtMs;
   proxies.sweep();
   expect(proxies.count).toBe(0);
+  expect(proxies.forgottenHeardAtMs).toBe(heardAtMs);
 });
 
 test("when there are as many as are allowed, a silent one gives way, a present one does not", () => {

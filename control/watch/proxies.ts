@@ -38,6 +38,8 @@ export class Proxies implements ProxyViews {
   readonly #byWorkload = new Map<string, Set<Entry>>();
   readonly #streams = new Map<string, number>();
   readonly #lastSeen = new Map<string, number>();
+  /** When the last of those that were forgotten while they were silent was heard, on the monotonic clock. */
+  forgottenHeardAtMs = Number.NEGATIVE_INFINITY;
 
   /** `isLiveKey` tells which keys are worth remembering. */
   constructor(
@@ -83,6 +85,11 @@ export class Proxies implements ProxyViews {
     };
   }
 
+  /** Instances that watch, also those that have posted no status yet. */
+  watchers(): Iterable<string> {
+    return this.#streams.keys();
+  }
+
   get(instance: string): KnownProxy | null {
     return this.#byInstance.get(instance) ?? null;
   }
@@ -113,7 +120,7 @@ export class Proxies implements ProxyViews {
     let isChanged = false;
     for (const entry of this.#byInstance.values()) {
       if (entry.noteStanding()) isChanged = true;
-      if (entry.silentMs() > this.#limits.silentProxyMs) this.#delete(entry);
+      if (entry.silentMs() > this.#limits.silentProxyMs) this.#forget(entry);
     }
     return isChanged;
   }
@@ -135,10 +142,16 @@ export class Proxies implements ProxyViews {
     if (this.#byInstance.size < this.#limits.proxiesMax) return true;
     for (const entry of this.#byInstance.values()) {
       if (entry.counts) continue;
-      this.#delete(entry);
+      this.#forget(entry);
       return true;
     }
     return false;
+  }
+
+  /** It said no goodbye: what it knows of requests while it was there is missing for good. */
+  #forget(entry: Entry): void {
+    this.forgottenHeardAtMs = Math.max(this.forgottenHeardAtMs, entry.heardAtMs);
+    this.#delete(entry);
   }
 
   #delete(entry: Entry): void {

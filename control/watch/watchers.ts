@@ -57,7 +57,7 @@ export class Watchers {
   #encoded = new Map<string, Buffer>();
   #knownTail: { readonly version: number; readonly bytes: Buffer } | null = null;
 
-  /** `announcedRuns`: those that a new watcher has to hear of. */
+  /** `announcedRuns`: those that are open, of which a new watcher has to hear. */
   constructor(
     live: LiveTables,
     limits: ControlLimits,
@@ -191,9 +191,9 @@ export class Watchers {
     return events.length > 0;
   }
 
+  /** None included: one that is over by now may be open to a proxy that was away. */
   #sendRuns(watcher: Watcher): void {
     const runs = this.#announcedRuns();
-    if (runs.length === 0) return;
     this.#send(watcher, [Buffer.from(encodeSse("runs", JSON.stringify({ runs })))]);
   }
 

@@ -11,9 +11,9 @@ class FakeWorker {
   }
 }
 
-function setUp(count = 2) {
+function setUp(count = 2, leftBytesMax?: number) {
   let nowMs = 0;
-  const relay = new EvidenceRelay(() => nowMs);
+  const relay = new EvidenceRelay(() => nowMs, leftBytesMax);
   const workers = Array.from({ length: count }, () => new FakeWorker());
   for (const worker of workers) relay.add(worker);
   const advance = (ms: number) => {
@@ -28,6 +28,9 @@ const batch = (lines: string, dropped: Record<string, number> = {}) => ({
   dropped,
 });
 
+const recordsOf = (keys: readonly string[], dropped: Record<string, number> = {}) =>
+  batch(keys.map((key) => `${JSON.stringify({ key })}\n`).join(""), dropped);
+
 describe("hop records", () => {
   test("of each worker go to control in turn, and it is told what became of them", () => {
     const { relay, workers } = setUp();
@@ -39,6 +42,7 @@ describe("hop records", () => {
     const first = hops.take();
     expect(first).toEqual({ lines: "1\n2\n", count: 2, dropped: { "jane-42": 3 } });
     expect(hops.take()).toBeNull();
+    expect(hops.hasMore).toBe(true);
     if (first !== null) hops.giveBack(first);
     expect([a.got, hops.held]).toEqual([[], 3]);
     const again = hops.take();
@@ -46,12 +50,65 @@ describe("hop records", () => {
     if (again !== null) hops.confirm(again);
     const second = hops.take();
     expect(second?.lines).toBe("3\n");
-    if (second !== null) hops.discard(second);
-    expect([a.got, b.got]).toEqual([
-      [{ kind: "settled", wasTaken: true }],
-      [{ kind: "settled", wasTaken: false }],
-    ]);
+    expect(hops.hasMore).toBe(false);
+    if (second !== null) hops.confirm(second);
+    expect([a.got, b.got]).toEqual([[{ kind: "settled" }], [{ kind: "settled" }]]);
     expect([hops.take(), hops.held]).toEqual([null, 0]);
+  });
+
+  test("that control refuses count as dropped, whether their worker is still there or not", () => {
+    const { relay, workers } = setUp();
+    const [a, b] = workers as [FakeWorker, FakeWorker];
+    relay.hops.hand(a, recordsOf(["jane-42", "pr-7"], { "jane-42": 4 }));
+    relay.hops.hand(b, recordsOf(["pr-7"]));
+    relay.remove(a, true);
+    for (const _ of workers) {
+      const taken = relay.hops.take();
+      if (taken !== null) relay.hops.discard(taken);
+    }
+    expect([a.got, b.got]).toEqual([[], [{ kind: "settled" }]]);
+    expect(relay.hops.take()).toEqual({
+      lines: "",
+      count: 0,
+      dropped: { "jane-42": 5, "pr-7": 2 },
+    });
+    expect(relay.hops.droppedTotal).toBe(3);
+  });
+
+  test("that a worker leaves when it stops are sent in their order, and it hears of the first only", () => {
+    const { relay, workers } = setUp(1);
+    const [a] = workers as [FakeWorker];
+    for (const lines of ["1\n", "2\n", "3\n"]) relay.hops.hand(a, batch(lines));
+    const sent: string[] = [];
+    for (let taken = relay.hops.take(); taken !== null; taken = relay.hops.take()) {
+      sent.push(taken.lines);
+      relay.hops.confirm(taken);
+    }
+    expect([sent, a.got]).toEqual([["1\n", "2\n", "3\n"], [{ kind: "settled" }]]);
+  });
+
+  test("that workers left have a bound: the oldest count as dropped, never what is out", () => {
+    const one = recordsOf(["jane-42"]);
+    const { relay } = setUp(0, 2 * one.lines.length);
+    const leave = (key: string) => {
+      const worker = new FakeWorker();
+      relay.add(worker);
+      relay.hops.hand(worker, recordsOf([key]));
+      relay.remove(worker, true);
+    };
+    leave("first-1");
+    const first = relay.hops.take();
+    for (const key of ["jane-42", "jane-42", "pr-7777"]) leave(key);
+    const empty = new FakeWorker();
+    relay.add(empty);
+    relay.hops.hand(empty, batch("", { "bob-7": 3 }));
+    relay.remove(empty, true);
+    expect(relay.hops.held).toBe(2);
+    if (first !== null) relay.hops.confirm(first);
+    const second = relay.hops.take();
+    expect(second).toEqual({ ...recordsOf(["pr-7777"]), dropped: { "jane-42": 2, "bob-7": 3 } });
+    if (second !== null) relay.hops.confirm(second);
+    expect(relay.hops.take()).toBeNull();
   });
 
   test("that a worker took with it when it crashed count as dropped, until control knows", () => {

@@ -1,13 +1,17 @@
-import { OTHER_KEYS } from "../../core/hop-record.ts";
+import { type HopRecord, OTHER_KEYS } from "../../core/hop-record.ts";
+import { addDropped, newDropCounts } from "../telemetry/hop-records.ts";
 import { OBSERVATIONS_MAX } from "../telemetry/observations.ts";
 import { type OldestLines, oldestLines } from "../telemetry/oldest-lines.ts";
 import type { HopSource, ObservationSource, TakenHops } from "../watch/report.ts";
-import type { HandedHops, ToWorker } from "./messages.ts";
+import type { ToWorker } from "./messages.ts";
 
 /** A worker, as far as evidence is concerned. */
 export interface EvidenceGiver {
   send(message: ToWorker): void;
 }
+
+/** Bytes of batches that workers left when they stopped: what one of them may hold of hop records. */
+const LEFT_BYTES_MAX = 10 * 1024 * 1024;
 
 /** Flushes that one worker may have open; control asks for one at a time. */
 const FLUSHES_MAX = 100;
@@ -16,9 +20,10 @@ const FLUSHES_MAX = 100;
  * What workers hand over for control: hop records and observations, and the flushes that ask for them.
  *
  * Before: worker-source.ts, in the workers. After: watch/report.ts.
- * Invariants: it holds one batch of each worker, and no more observations than one process would; a
- * flush is over when every worker that was there has handed over all that it had; what a worker took
- * with it when it crashed counts as dropped, under no key, since nobody knows what it was.
+ * Invariants: it holds one batch of each worker, what workers left when they stopped within bounds, and
+ * no more observations than one process would; a flush is over when every worker that was there has handed
+ * over all that it had; what is refused or has no room counts as dropped, and so does what a worker took
+ * with it when it crashed: under no key, since nobody knows what it was.
  */
 export class EvidenceRelay {
   readonly hops: HopRelay;
@@ -27,8 +32,8 @@ export class EvidenceRelay {
   readonly #workers = new Set<EvidenceGiver>();
 
   /** `nowMs` is a clock that never goes back. */
-  constructor(nowMs: () => number) {
-    this.hops = new HopRelay();
+  constructor(nowMs: () => number, leftBytesMax = LEFT_BYTES_MAX) {
+    this.hops = new HopRelay(leftBytesMax);
     this.observations = new ObservationRelay(nowMs, (forMs) => {
       for (const worker of this.#workers) worker.send({ kind: "observe", forMs });
     });
@@ -50,6 +55,7 @@ export class EvidenceRelay {
   remove(worker: EvidenceGiver, wasOrderly: boolean): void {
     if (!this.#workers.delete(worker)) return;
     if (!wasOrderly) this.hops.lost();
+    this.hops.gone(worker);
     this.observations.gone(worker);
     for (const id of [...this.#flushes.keys()]) this.flushed(worker, id);
   }
@@ -81,59 +87,112 @@ export class EvidenceRelay {
   }
 }
 
-/** Batches of hop records, oldest first; each worker has at most one here. */
+/** Hop records as a worker handed them over; `worker` is null where none waits to hear of them. */
+interface Batch {
+  worker: EvidenceGiver | null;
+  readonly lines: string;
+  readonly count: number;
+}
+
+/** Batches of hop records, oldest first: one of each worker, and what workers left when they stopped. */
 class HopRelay implements HopSource {
-  readonly #batches: { readonly worker: EvidenceGiver; readonly handed: HandedHops }[] = [];
-  #out: TakenHops | null = null;
-  /** Workers that took with them what they held, not told yet, and in the batch that is out. */
-  #lost = 0;
-  #lostOut = 0;
-  /** Whether what is out is the first batch, and not only a count of what was lost. */
-  #isFirstOut = false;
+  readonly #leftBytesMax: number;
+  readonly #batches: Batch[] = [];
+  /** What is on its way, of the first batch if there was one. */
+  #out: { readonly taken: TakenHops; readonly batch: Batch | undefined } | null = null;
+  /** Not told yet: what workers dropped, and what was refused or had no room here. */
+  #dropped = newDropCounts();
+  /** Dropped here since the start. */
+  droppedTotal = 0;
+
+  constructor(leftBytesMax: number) {
+    this.#leftBytesMax = leftBytesMax;
+  }
 
   get held(): number {
-    return this.#batches.reduce((sum, { handed }) => sum + handed.count, 0);
+    return this.#batches.reduce((sum, { count }) => sum + count, 0);
   }
 
-  hand(worker: EvidenceGiver, handed: HandedHops): void {
-    this.#batches.push({ worker, handed });
+  get hasMore(): boolean {
+    return this.#batches.length > (this.#out?.batch === undefined ? 0 : 1);
   }
 
+  hand(worker: EvidenceGiver, { lines, count, dropped }: TakenHops): void {
+    const isRest = this.#batches.some((batch) => batch.worker === worker);
+    this.#batches.push({ worker: isRest ? null : worker, lines, count });
+    this.#addDropped(dropped);
+    if (isRest) this.#makeRoom();
+  }
+
+  /** What a worker holds is gone, and nobody knows what it was. */
   lost(): void {
-    this.#lost++;
+    this.#addDropped({ [OTHER_KEYS]: 1 });
+  }
+
+  /** What it handed over stays, within bounds. */
+  gone(worker: EvidenceGiver): void {
+    for (const batch of this.#batches) if (batch.worker === worker) batch.worker = null;
+    this.#makeRoom();
   }
 
   take(): TakenHops | null {
-    const first = this.#batches[0]?.handed;
-    if (this.#out !== null || (first === undefined && this.#lost === 0)) return null;
-    const dropped = { ...first?.dropped };
-    if (this.#lost > 0) dropped[OTHER_KEYS] = (dropped[OTHER_KEYS] ?? 0) + this.#lost;
-    this.#lostOut = this.#lost;
-    this.#lost = 0;
-    this.#out = { lines: first?.lines ?? "", count: first?.count ?? 0, dropped };
-    this.#isFirstOut = first !== undefined;
-    return this.#out;
+    const [batch] = this.#batches;
+    if (this.#out !== null || (batch === undefined && this.#dropped.size === 0)) return null;
+    const dropped = Object.fromEntries(this.#dropped.entries());
+    this.#dropped = newDropCounts();
+    const taken = { lines: batch?.lines ?? "", count: batch?.count ?? 0, dropped };
+    this.#out = { taken, batch };
+    return taken;
   }
 
   confirm(taken: TakenHops): void {
-    this.#settle(taken, true);
-  }
-
-  discard(taken: TakenHops): void {
-    this.#settle(taken, false);
+    this.#settle(taken);
   }
 
   giveBack(taken: TakenHops): void {
-    if (this.#out !== taken) return;
+    if (this.#out?.taken !== taken) return;
     this.#out = null;
-    this.#lost += this.#lostOut;
+    this.#addDropped(taken.dropped);
   }
 
-  #settle(taken: TakenHops, wasTaken: boolean): void {
-    if (this.#out !== taken) return;
+  /** What is refused is counted here: its worker may be gone by now. */
+  discard(taken: TakenHops): void {
+    if (!this.#settle(taken)) return;
+    this.#addDropped(taken.dropped);
+    this.#drop(taken.lines);
+  }
+
+  #settle(taken: TakenHops): boolean {
+    const out = this.#out;
+    if (out?.taken !== taken) return false;
     this.#out = null;
-    if (!wasTaken) this.#lost += this.#lostOut;
-    if (this.#isFirstOut) this.#batches.shift()?.worker.send({ kind: "settled", wasTaken });
+    if (out.batch !== undefined) this.#batches.shift()?.worker?.send({ kind: "settled" });
+    return true;
+  }
+
+  /** The oldest of what workers left goes first, and who has no records, but not what is on its way. */
+  #makeRoom(): void {
+    const left = this.#batches.filter((batch) => batch.worker === null);
+    let bytes = left.reduce((sum, { lines }) => sum + lines.length, 0);
+    for (const batch of left) {
+      const hasRoom = bytes <= this.#leftBytesMax && batch.count > 0;
+      if (hasRoom || batch === this.#out?.batch) continue;
+      bytes -= batch.lines.length;
+      this.#batches.splice(this.#batches.indexOf(batch), 1);
+      this.#drop(batch.lines);
+    }
+  }
+
+  #drop(lines: string): void {
+    for (const line of lines.split("\n")) {
+      if (line === "") continue;
+      this.droppedTotal++;
+      this.#addDropped({ [(JSON.parse(line) as HopRecord).key]: 1 });
+    }
+  }
+
+  #addDropped(dropped: Readonly<Record<string, number>>): void {
+    for (const [key, count] of Object.entries(dropped)) addDropped(this.#dropped, key, count);
   }
 }
 

@@ -1,15 +1,19 @@
 import type { MetricSample } from "../telemetry/samples.ts";
 import type { TableChange } from "../watch/apply.ts";
+import type { TakenHops } from "../watch/report.ts";
 
 /** What a supervisor and its workers say to each other, over the channel that Node gives a child. */
+
+/** Where a worker finds the listening socket: behind the three that all have, and the channel. */
+export const WORKER_LISTEN_FD = 4;
 
 /** From the supervisor. */
 export type ToWorker =
   /** The first one: settings as flags (config.ts), and which worker this is, from 1. */
   | { readonly kind: "start"; readonly settings: Settings; readonly index: number }
   | TableMessage
-  /** The batch of hop records that was handed over: control has it, or will never take it. */
-  | { readonly kind: "settled"; readonly wasTaken: boolean }
+  /** The batch of hop records that was handed over is settled: whatever became of it is told. */
+  | { readonly kind: "settled" }
   /** Hand over every hop record, then say so. */
   | { readonly kind: "flush"; readonly id: string }
   /** Observe for this long from now; 0: no longer. */
@@ -37,20 +41,13 @@ export type FromWorker =
   /** It cannot start; the exit code is the one of the command. */
   | { readonly kind: "failed"; readonly message: string; readonly exitCode: number }
   | { readonly kind: "applied"; readonly number: number; readonly revision: string | null }
-  /** It has a table that the changes do not fit, and needs a whole one. */
+  /** It cannot use this table, or these changes of the one that it has. */
   | { readonly kind: "unfit"; readonly number: number }
-  /** One batch at a time; the next one after `settled`. */
-  | ({ readonly kind: "hops" } & HandedHops)
+  /** One batch at a time; the next one after `settled`, but at the end, when all that is left comes. */
+  | ({ readonly kind: "hops" } & TakenHops)
   | { readonly kind: "observations"; readonly lines: string; readonly dropped: number }
   | { readonly kind: "flushed"; readonly id: string }
   | ({ readonly kind: "figures"; readonly number: number | null } & Figures);
-
-/** Hop records of a worker, as watch/report.ts has them. */
-export interface HandedHops {
-  readonly lines: string;
-  readonly count: number;
-  readonly dropped: Readonly<Record<string, number>>;
-}
 
 /** What a worker has counted and seen. */
 export interface Figures {

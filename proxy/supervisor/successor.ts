@@ -61,12 +61,14 @@ export class Successor {
       () => resolve(`it is not ready after ${SUCCESSOR_START_MS / 1_000} s`),
       SUCCESSOR_START_MS,
     );
-    // A channel of Node's would end it with us: a command that is started with one does so.
-    const pipe = this.#child.stdio[READY_FD];
-    pipe?.on("data", () => resolve(null));
-    pipe?.on("error", () => undefined);
     this.#child.on("error", (error) => resolve(error.message));
     this.#child.once("exit", (code, signal) => resolve(`it ended (${signal ?? `exit ${code}`})`));
+    // A channel of Node's would end it with us: a command that is started with one does so. Without
+    // enough files there is a child without any pipe, and then an error.
+    const stdio: ChildProcess["stdio"] | undefined = this.#child.stdio;
+    const pipe = stdio?.[READY_FD];
+    pipe?.on("data", () => resolve(null));
+    pipe?.on("error", () => undefined);
     return promise.finally(() => {
       clearTimeout(late);
       pipe?.destroy();

@@ -111,8 +111,8 @@ function refuseChange(setting: string, before: Address | undefined, now: Address
  * proxy; a table counts as applied when every worker has it that takes or finishes requests.
  */
 export class Supervisor {
-  /** Resolves when the next generation has taken over, and this one is to drain. */
-  readonly succeeded: Promise<void>;
+  /** Resolves when the next generation has taken over, with how long this one may drain, in milliseconds. */
+  readonly succeeded: Promise<number>;
   readonly #options: SupervisorOptions;
   readonly #settings: Settings;
   readonly #listen: ListeningSocket;
@@ -123,7 +123,7 @@ export class Supervisor {
   readonly #workers: Workers;
   readonly #source: TableSource;
   readonly #ownMetrics: Metrics;
-  readonly #succeed: () => void;
+  readonly #succeed: (retireMs: number) => void;
   readonly #onHangup = () => void this.#restart();
   readonly #onUser2 = () => void this.#handOver();
   #admin: Admin | null = null;
@@ -155,7 +155,7 @@ export class Supervisor {
     this.#inheritance = inheritance;
     this.#config = { ...config, instance: instanceOf(settings, config, inheritance) };
     this.#table = unknownTable([config.workload]);
-    const { promise, resolve } = Promise.withResolvers<void>();
+    const { promise, resolve } = Promise.withResolvers<number>();
     this.succeeded = promise;
     this.#succeed = resolve;
     this.#source = this.#newSource();
@@ -163,6 +163,7 @@ export class Supervisor {
       workload: config.workload,
       readings: () => ({
         ...this.#source.readings(),
+        hopRecordsDropped: this.#evidence.hops.droppedTotal,
         accessLogLinesDropped: this.#output?.droppedLines ?? 0,
       }),
     });
@@ -182,7 +183,6 @@ export class Supervisor {
       },
       onStarted: (worker) => this.#onStarted(worker),
       onEnded: (worker, wasOrderly) => this.#onEnded(worker, wasOrderly),
-      onAccepting: () => this.#tellIfApplied(),
     });
   }
 
@@ -254,7 +254,7 @@ export class Supervisor {
       counters: () => this.#figures.counters(),
       onTable: (table, change) => this.#onTable(table, change),
       workers: {
-        applied: () => this.#workers.serving.map((worker) => this.#tables.revisionOf(worker)),
+        applied: () => this.#tables.revisions,
         flush: (id) => this.#evidence.flush(id),
       },
     });
@@ -348,10 +348,9 @@ export class Supervisor {
     }
   }
 
-  /** Control hears of it at once when the last worker has applied a table, or begun to serve. */
+  /** Control hears of it at once when the last worker has applied a table. */
   #tellIfApplied(): void {
-    const { serving } = this.#workers;
-    if (serving.length > 0 && this.#tables.isAppliedBy(serving)) this.#source.workersApplied?.();
+    if (this.#tables.isApplied) this.#source.workersApplied?.();
   }
 
   #notReady(): string | null {
@@ -469,9 +468,10 @@ export class Supervisor {
     const fault = await this.#startSuccessor();
     if (fault === null && !this.#isDraining) {
       this.#isSucceeded = true;
+      this.#source.handOverMemory?.();
       // The next one answers at the same address from now on.
       await this.#admin?.stop();
-      this.#succeed();
+      this.#succeed(this.#config.limits.retireMs);
     }
     this.#end("SIGUSR2", fault && `the new process does not take over, this one goes on: ${fault}`);
   }

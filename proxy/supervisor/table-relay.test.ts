@@ -59,11 +59,36 @@ test("a table is applied when the slowest worker has it", () => {
   for (const worker of [a, b]) relay.add(worker);
   relay.take(tableOf("e.1"), null);
   relay.applied(a, 1, "e.1");
-  expect([relay.isAppliedBy([a]), relay.isAppliedBy([a, b])]).toEqual([true, false]);
   relay.applied(b, 1, "e.1");
-  expect(relay.isAppliedBy([a, b])).toBe(true);
+  expect([relay.isApplied, relay.revisions]).toEqual([true, ["e.1", "e.1"]]);
   relay.take(tableOf("e.2"), null);
-  expect(relay.isAppliedBy([a, b])).toBe(false);
+  relay.applied(a, 2, "e.2");
+  expect([relay.isApplied, relay.revisions]).toEqual([false, ["e.2", "e.1"]]);
+  relay.remove(b);
+  expect(relay.isApplied).toBe(true);
+});
+
+test("a worker counts from its first table on, whether that is known or not", () => {
+  const relay = new TableRelay();
+  const [a, b] = [new FakeWorker(), new FakeWorker()];
+  for (const worker of [a, b]) relay.add(worker);
+  relay.take(unknownTable(["shop/cart"]), null);
+  expect([relay.isApplied, relay.revisions]).toEqual([false, []]);
+  relay.applied(a, 1, null);
+  expect([relay.isApplied, relay.revisions]).toEqual([true, [null]]);
+});
+
+test("who cannot read a whole table gets the next one, and not the same again", () => {
+  const relay = new TableRelay();
+  const worker = new FakeWorker();
+  relay.add(worker);
+  relay.take(tableOf("e.1"), null);
+  relay.unfit(worker, 1);
+  expect(worker.got.map(({ number }) => number)).toEqual([1]);
+  expect(relay.isApplied).toBe(false);
+  relay.take(tableOf("e.2"), change(2));
+  expect(worker.got.map(({ number }) => number)).toEqual([1, 2]);
+  expect(textOf(worker.last)).toContain("e.2");
 });
 
 test("only its state is sent of a table that the worker has", () => {

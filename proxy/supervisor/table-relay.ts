@@ -17,7 +17,10 @@ interface Standing {
   sent: TableMessage | null;
   /** Number of the last one that it applied; 0: none. */
   applied: number;
-  revision: string | null;
+  /** Number of the last whole one that it could not read; 0: none. */
+  refused: number;
+  /** Of the last one that it applied; undefined before the first. */
+  revision: string | null | undefined;
 }
 
 /** How the table of this number came from the one before; null: it says the same. */
@@ -61,7 +64,7 @@ export class TableRelay {
 
   /** From now on this worker gets every table; the newest at once, if there is one. */
   add(worker: TableTaker): void {
-    this.#standing.set(worker, { sent: null, applied: 0, revision: null });
+    this.#standing.set(worker, { sent: null, applied: 0, refused: 0, revision: undefined });
     this.#deliver(worker);
   }
 
@@ -79,10 +82,14 @@ export class TableRelay {
     this.#deliver(worker);
   }
 
-  /** The changes that were sent last do not fit what the worker has: it gets a whole table. */
+  /**
+   * The worker cannot use what was sent last: changes, and it gets the whole table; or that, and it
+   * gets the next one.
+   */
   unfit(worker: TableTaker, number: number): void {
     const standing = this.#standing.get(worker);
     if (standing?.sent?.number !== number) return;
+    if (standing.sent.document !== null) standing.refused = number;
     standing.sent = null;
     standing.applied = 0;
     this.#deliver(worker);
@@ -93,9 +100,19 @@ export class TableRelay {
     return this.#standing.get(worker)?.revision ?? null;
   }
 
-  /** Whether all of these have the newest table. */
-  isAppliedBy(workers: readonly TableTaker[]): boolean {
-    return workers.every((worker) => this.#standing.get(worker)?.applied === this.#number);
+  /** Revision of each worker that routes by one: it may take connections before it can say so. */
+  get revisions(): (string | null)[] {
+    return this.#routing.map(({ revision = null }) => revision);
+  }
+
+  /** Whether all of those have the newest table, and there is one at all. */
+  get isApplied(): boolean {
+    const routing = this.#routing;
+    return routing.length > 0 && routing.every(({ applied }) => applied === this.#number);
+  }
+
+  get #routing(): Standing[] {
+    return [...this.#standing.values()].filter(({ revision }) => revision !== undefined);
   }
 
   #addStep(step: Step): void {
@@ -116,7 +133,7 @@ export class TableRelay {
     const standing = this.#standing.get(worker);
     const table = this.#table;
     if (standing === undefined || table === null || standing.sent !== null) return;
-    if (standing.applied === this.#number) return;
+    if (standing.applied === this.#number || standing.refused === this.#number) return;
     const { number, document, changes } = this.#messageAfter(standing.applied, table);
     standing.sent = { kind: "table", number, state: table.state, document, changes };
     worker.send(standing.sent);

@@ -1,12 +1,14 @@
 import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
-import { LINE_BYTES_MAX } from "../telemetry/line-file.ts";
+import { LINE_BYTES_MAX, type Line } from "../telemetry/line-file.ts";
 import { copyLines } from "./worker-output.ts";
 
 async function copied(pieces: readonly string[]): Promise<string[]> {
   const from = new PassThrough();
   const lines: string[] = [];
-  copyLines(from, { add: (line) => void lines.push(line.bytes.toString("latin1")) });
+  const add = ({ bytes, isCut }: Line) =>
+    void lines.push(isCut ? "(cut)" : bytes.toString("latin1"));
+  copyLines(from, { add });
   for (const piece of pieces) from.write(piece, "latin1");
   from.end();
   await new Promise((resolve) => from.once("end", resolve));
@@ -22,9 +24,8 @@ test("lines are whole however they come, and one that was not ended is left out"
   ]);
 });
 
-test("what has no end is not collected without end", async () => {
+test("a line that is too long is left out to its end, and counts as one", async () => {
   const endless = Array.from({ length: 10 }, () => "x".repeat(LINE_BYTES_MAX));
-  const lines = await copied([...endless, "\n", "next\n"]);
-  expect(lines.at(-1)).toBe("next\n");
-  expect(Math.max(...lines.map((line) => line.length))).toBeLessThan(3 * LINE_BYTES_MAX);
+  expect(await copied([...endless, "tail\n", "next\n"])).toEqual(["(cut)", "next\n"]);
+  expect(await copied([`${"x".repeat(LINE_BYTES_MAX)}\nnext\n`])).toEqual(["(cut)", "next\n"]);
 });

@@ -1,5 +1,6 @@
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, fork, type StdioOptions } from "node:child_process";
 import type { Readable } from "node:stream";
+import { err, ok, type Result } from "../../core/result.ts";
 import type { FromWorker, Settings, ToWorker } from "./messages.ts";
 import { Outbox } from "./outbox.ts";
 
@@ -8,9 +9,6 @@ const START_MS = 30_000;
 
 /** What a worker may need past its drain, in milliseconds: to hand over what it holds. */
 const GOODBYE_MS = 5_000;
-
-/** Where a worker finds the listening socket: behind the three that all have, and the channel. */
-export const WORKER_LISTEN_FD = 4;
 
 /** Why a worker does not take connections. */
 export interface WorkerFault {
@@ -36,6 +34,7 @@ export interface WorkerOptions {
  * One worker as the supervisor sees it: a child process with a channel, from its start to its end.
  *
  * Before: workers.ts. After: proxy/worker.ts, in the child.
+ * Invariant: where the system gives no process, the worker has ended; nothing is thrown.
  */
 export class WorkerProcess {
   readonly index: number;
@@ -49,19 +48,17 @@ export class WorkerProcess {
   hasServed = false;
   isDraining = false;
   hasEnded = false;
-  readonly #child: ChildProcess;
-  readonly #outbox = new Outbox((message, onSent) => this.#child.send(message, onSent));
+  /** Null where none could be started. */
+  readonly #child: ChildProcess | null;
+  readonly #outbox = new Outbox((message, onSent) => this.#child?.send(message, onSent));
   /** Runs while it drains. */
   #late: NodeJS.Timeout | undefined;
   readonly #settleStart: (fault: WorkerFault | null) => void;
 
   constructor(options: WorkerOptions) {
     this.index = options.index;
-    this.#child = fork(options.entry, [], {
-      stdio: ["ignore", "pipe", "inherit", "ipc", options.listenFd],
-      serialization: "advanced",
-    });
-    if (this.#child.stdout !== null) options.onOutput(this.#child.stdout);
+    const started = startChild(options);
+    this.#child = started.ok ? started.value : null;
     const start = Promise.withResolvers<WorkerFault | null>();
     this.accepting = start.promise;
     const late = setTimeout(() => this.#isLate(), START_MS);
@@ -69,16 +66,19 @@ export class WorkerProcess {
       clearTimeout(late);
       start.resolve(fault);
     };
-    this.ended = this.#watchEnd();
-    this.#child.on("message", (message: FromWorker) => {
+    this.ended = this.#watchEnd(started);
+    this.#child?.on("message", (message: FromWorker) => {
       this.#take(message);
       options.onMessage(this, message);
     });
+    // Without enough files there is a child without any pipe, and then an error.
+    const stdout: Readable | null | undefined = this.#child?.stdout;
+    if (stdout) options.onOutput(stdout);
     this.send({ kind: "start", settings: options.settings, index: options.index });
   }
 
   get pid(): number {
-    return this.#child.pid ?? 0;
+    return this.#child?.pid ?? 0;
   }
 
   get state(): "starting" | "accepting" | "draining" {
@@ -88,7 +88,7 @@ export class WorkerProcess {
 
   /** Sends, or drops it where the worker is gone: its end is told elsewhere. */
   send(message: ToWorker): void {
-    if (this.#child.connected) this.#outbox.send(message);
+    if (this.#child?.connected) this.#outbox.send(message);
   }
 
   /** Asks it to finish what is in progress, and to end; who clings on is killed. */
@@ -102,7 +102,7 @@ export class WorkerProcess {
   /** Ends it without a word. */
   kill(): void {
     this.isDraining = true;
-    this.#child.kill("SIGKILL");
+    this.#child?.kill("SIGKILL");
   }
 
   #take(message: FromWorker): void {
@@ -123,7 +123,7 @@ export class WorkerProcess {
     this.kill();
   }
 
-  #watchEnd(): Promise<string | null> {
+  #watchEnd(started: Result<ChildProcess, string>): Promise<string | null> {
     return new Promise((resolve) => {
       const end = (how: string | null) => {
         this.hasEnded = true;
@@ -132,14 +132,29 @@ export class WorkerProcess {
         this.#settleStart({ message: `it ended at its start: ${how ?? "exit 0"}`, exitCode: 1 });
         resolve(how);
       };
-      this.#child.on("error", (error) => {
-        if (this.#child.pid === undefined) end(error.message);
+      if (!started.ok) {
+        end(started.error);
+        return;
+      }
+      const child = started.value;
+      child.on("error", (error) => {
+        if (child.pid === undefined) end(error.message);
       });
       // What it wrote and sent before its end has been read by then.
-      this.#child.once("close", (code, signal) => {
+      child.once("close", (code, signal) => {
         if (signal !== null) end(signal);
         else end(code === 0 ? null : `exit ${code}`);
       });
     });
+  }
+}
+
+/** The error says what the system lacks: memory, processes. */
+function startChild({ entry, listenFd }: WorkerOptions): Result<ChildProcess, string> {
+  try {
+    const stdio: StdioOptions = ["ignore", "pipe", "inherit", "ipc", listenFd];
+    return ok(fork(entry, [], { stdio, serialization: "advanced" }));
+  } catch (error) {
+    return err(error instanceof Error ? error.message : String(error));
   }
 }

@@ -69,6 +69,9 @@ test("changes that do not fit are kept out, and a whole table is asked for", () 
   source.take({ kind: "table", number: 2, state: "current", document: null, changes });
   expect([sent, tables]).toEqual([[{ kind: "unfit", number: 2 }], []]);
   expect(warnings[0]).toContain("kept out");
+  const document = Buffer.from(JSON.stringify({ revision: "e.3", routes: 7 }));
+  source.take({ kind: "table", number: 3, state: "current", document, changes: [] });
+  expect([sent.at(-1), tables]).toEqual([{ kind: "unfit", number: 3 }, []]);
 });
 
 test("a flush is answered when what was held at its beginning has left, batch by batch", () => {
@@ -77,30 +80,54 @@ test("a flush is answered when what was held at its beginning has left, batch by
   source.take({ kind: "flush", id: "f1" });
   expect(kinds()).toEqual(["hops"]);
   hops.lines.push("4\n");
-  source.take({ kind: "settled", wasTaken: true });
+  source.take({ kind: "settled" });
   expect(kinds()).toEqual(["flushed", "hops"]);
   expect(hops.held).toBe(1);
   source.take({ kind: "flush", id: "f2" });
-  source.take({ kind: "settled", wasTaken: true });
+  source.take({ kind: "settled" });
   source.take({ kind: "flush", id: "f3" });
   expect(kinds()).toEqual(["flushed", "flushed"]);
   // A message too many settles nothing.
-  source.take({ kind: "settled", wasTaken: true });
+  source.take({ kind: "settled" });
   expect(kinds()).toEqual([]);
 });
 
-test("a stop hands over all that is held, and the last figures behind it", async () => {
+test("a stop hands over all that is held behind the batch that is out, and the last figures", async () => {
   const { source, sent, kinds, hops, observations } = setUp();
   hops.lines.push("1\n", "2\n");
-  observations.lines.push("seen\n");
-  const stopped = source.stop();
-  expect(kinds()).toEqual(["observations", "hops"]);
+  source.take({ kind: "flush", id: "f1" });
+  expect(kinds()).toEqual(["hops"]);
   hops.lines.push("3\n");
-  source.take({ kind: "settled", wasTaken: true });
-  source.take({ kind: "settled", wasTaken: true });
-  await stopped;
-  expect(sent.map(({ kind }) => kind)).toEqual(["hops", "figures"]);
+  hops.dropped = { "jane-42": 4 };
+  observations.lines.push("seen\n");
+  await source.stop();
+  expect(sent).toMatchObject([
+    { kind: "observations", lines: "seen\n" },
+    { kind: "hops", lines: "3\n", count: 1, dropped: { "jane-42": 4 } },
+    { kind: "figures", number: null },
+  ]);
   expect([hops.held, observations.lines]).toEqual([0, []]);
+  // What comes of the first batch now concerns nobody here.
+  source.take({ kind: "settled" });
+  expect(sent).toHaveLength(3);
+});
+
+test("a flush is answered when no observation is held any more, and those left out are told", () => {
+  const { source, sent, observations } = setUp();
+  observations.lines.push("1\n", "2\n");
+  observations.takenAtOnce = 1;
+  source.take({ kind: "flush", id: "f1" });
+  observations.dropped = 7;
+  source.take({ kind: "flush", id: "f2" });
+  source.take({ kind: "flush", id: "f3" });
+  expect(sent).toEqual([
+    { kind: "observations", lines: "1\n", dropped: 0 },
+    { kind: "observations", lines: "2\n", dropped: 0 },
+    { kind: "flushed", id: "f1" },
+    { kind: "observations", lines: "", dropped: 7 },
+    { kind: "flushed", id: "f2" },
+    { kind: "flushed", id: "f3" },
+  ]);
 });
 
 test("figures answer their question, and name each key once, or where it was seen again", () => {
@@ -112,6 +139,9 @@ test("figures answer their question, and name each key once, or where it was see
   };
   expect(ask(1)).toEqual([1, { "jane-42": 10 }]);
   Object.assign(seen, { "pr-7": 20 });
-  expect(ask(2)).toEqual([2, { "jane-42": 10, "pr-7": 20 }]);
-  expect(ask(3)).toEqual([3, { "pr-7": 20 }]);
+  expect(ask(2)).toEqual([2, { "pr-7": 20 }]);
+  // Of a clock that went back, or of a long request: it was seen all the same.
+  Object.assign(seen, { "jane-42": 15 });
+  expect(ask(3)).toEqual([3, { "jane-42": 15 }]);
+  expect(ask(4)).toEqual([4, {}]);
 });

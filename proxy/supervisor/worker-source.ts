@@ -2,20 +2,18 @@ import { err, ok, type Result } from "../../core/result.ts";
 import { asStale, parseTable, type RoutingTable, unknownTable } from "../routing/table.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { changedTable } from "../watch/apply.ts";
-import type { TakenHops } from "../watch/report.ts";
+import {
+  BATCH_BYTES_MAX,
+  OBSERVATIONS_BYTES_MAX,
+  selectSeen,
+  type TakenHops,
+} from "../watch/report.ts";
 import type { TableSource, TableSourceOptions } from "../watch/table-source.ts";
 import type { FromWorker, TableMessage, ToWorker } from "./messages.ts";
 
 /** How often a worker hands over what it holds, and its figures, in milliseconds. */
 const HAND_OVER_MS = 250;
 const FIGURES_MS = 1_000;
-
-/** Bytes of one batch, as in watch/report.ts. */
-const BATCH_BYTES_MAX = 512 * 1024;
-const OBSERVATIONS_BYTES_MAX = 256 * 1024;
-
-/** How long a stop waits until control has the last batch, in milliseconds: as watch.ts does. */
-const LEAVE_MS = 2_000;
 
 /** The way to the supervisor. */
 export interface SupervisorChannel {
@@ -27,9 +25,9 @@ export interface SupervisorChannel {
  * The place of control in a worker: tables come from the supervisor, what is held goes to it.
  *
  * Before: proxy/worker.ts. After: proxy/proxy.ts, as any TableSource.
- * Invariants: hop records leave only when control has them, one batch at a time; a flush is answered
- * when all that was held at its beginning has left; what is sent while the supervisor does not read
- * is bounded, since figures wait for the ones before.
+ * Invariants: hop records leave only when control has them or never will, one batch at a time, until a
+ * stop: then the supervisor gets all; a flush is answered when all that was held at its beginning has
+ * left; what is sent while the supervisor does not read is bounded, since figures wait for the ones before.
  */
 export class WorkerSource implements TableSource {
   readonly #options: TableSourceOptions;
@@ -42,8 +40,9 @@ export class WorkerSource implements TableSource {
   #table: RoutingTable | null = null;
   #out: TakenHops | null = null;
   #areFiguresSent = true;
-  #seenUntilMs = 0;
-  #onSettled: () => void = () => undefined;
+  /** Of the observations, as told last. */
+  #droppedTold = 0;
+  #seenTold: ReadonlyMap<string, number> = new Map();
 
   constructor(
     workload: string,
@@ -66,13 +65,11 @@ export class WorkerSource implements TableSource {
     await this.#firstTable.promise;
   }
 
-  /** Hands over all that is held, and the last figures; takes at most two seconds. */
+  /** Hands over all that is held, and the last figures; for control the supervisor waits. */
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
-    const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, LEAVE_MS);
-    await Promise.race([this.#handOverAll(), late]);
-    clearTimeout(timer);
+    this.#handOverObservations();
+    this.#handOverRest();
     await this.#sendFigures(null);
   }
 
@@ -95,7 +92,7 @@ export class WorkerSource implements TableSource {
         this.#takeTable(message);
         return;
       case "settled":
-        this.#settle(message.wasTaken);
+        this.#settle();
         return;
       case "flush":
         this.#flushes.push({ id: message.id, left: this.#options.hops.held, isTaken: false });
@@ -116,9 +113,9 @@ export class WorkerSource implements TableSource {
     const { number, state } = message;
     const next = nextTable(this.#table, message, this.#workload);
     if (!next.ok) {
-      // The supervisor has read the same before: not acknowledged, it holds the revision back.
+      // Not acknowledged, it holds the revision back.
       this.#options.log.warn(`a table of the supervisor is kept out: ${next.error}`);
-      if (message.document === null) void this.#channel.send({ kind: "unfit", number });
+      void this.#channel.send({ kind: "unfit", number });
       return;
     }
     this.#table = next.value;
@@ -131,30 +128,35 @@ export class WorkerSource implements TableSource {
 
   /** Sends the next batch, unless one is out; what is left over of it follows when it is settled. */
   #handOver(): void {
-    const { hops, observations } = this.#options;
-    const seen = observations.take(OBSERVATIONS_BYTES_MAX);
-    if (seen !== null) {
-      const { dropped } = observations;
-      void this.#channel.send({ kind: "observations", lines: seen.lines, dropped });
-      observations.remove(seen.count, true);
-    }
+    this.#handOverObservations();
     if (this.#out !== null) return;
-    this.#out = hops.take(BATCH_BYTES_MAX);
+    this.#out = this.#options.hops.take(BATCH_BYTES_MAX);
     for (const flush of this.#flushes) flush.isTaken = true;
     if (this.#out === null) this.#answerFlushes();
     else void this.#channel.send({ kind: "hops", ...this.#out });
   }
 
-  #settle(wasTaken: boolean): void {
+  /** All of them: a window is bounded. Once none is held, those that were left out are told, too. */
+  #handOverObservations(): void {
+    const { observations } = this.#options;
+    for (;;) {
+      const seen = observations.take(OBSERVATIONS_BYTES_MAX);
+      const { dropped } = observations;
+      if (seen === null && dropped === this.#droppedTold) return;
+      void this.#channel.send({ kind: "observations", lines: seen?.lines ?? "", dropped });
+      this.#droppedTold = dropped;
+      if (seen !== null) observations.remove(seen.count, true);
+    }
+  }
+
+  #settle(): void {
     const out = this.#out;
     if (out === null) return;
     this.#out = null;
-    if (wasTaken) this.#options.hops.confirm(out);
-    else this.#options.hops.discard(out);
+    this.#options.hops.confirm(out);
     for (const flush of this.#flushes) flush.left -= out.count;
     this.#answerFlushes();
     if (this.#options.hops.held > 0 || this.#flushes.length > 0) this.#handOver();
-    this.#onSettled();
   }
 
   /** Those for which all that was held has left, and something was looked for since they came. */
@@ -165,13 +167,14 @@ export class WorkerSource implements TableSource {
     }
   }
 
-  async #handOverAll(): Promise<void> {
-    for (;;) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#onSettled = resolve;
-      this.#handOver();
-      if (this.#out === null) return;
-      await promise;
+  /** Behind the batch that is out, which is the supervisor's by now. */
+  #handOverRest(): void {
+    const { hops } = this.#options;
+    if (this.#out !== null) hops.confirm(this.#out);
+    this.#out = null;
+    for (let rest = hops.take(BATCH_BYTES_MAX); rest !== null; rest = hops.take(BATCH_BYTES_MAX)) {
+      void this.#channel.send({ kind: "hops", ...rest });
+      hops.confirm(rest);
     }
   }
 
@@ -180,15 +183,14 @@ export class WorkerSource implements TableSource {
   }
 
   async #sendFigures(number: number | null): Promise<void> {
-    const sinceMs = this.#seenUntilMs;
-    const seen = Object.entries(this.#options.lastSeen()).filter(([, ms]) => ms >= sinceMs);
-    this.#seenUntilMs = seen.reduce((latest, [, ms]) => Math.max(latest, ms), sinceMs);
+    const seen = selectSeen(this.#options.lastSeen(), this.#seenTold);
+    this.#seenTold = seen.told;
     this.#areFiguresSent = false;
     await this.#channel.send({
       kind: "figures",
       number,
       counters: this.#options.counters(),
-      lastSeen: Object.fromEntries(seen),
+      lastSeen: seen.byKey,
       metrics: this.#metrics.samples(),
     });
     this.#areFiguresSent = true;

@@ -15,8 +15,6 @@ export interface WorkersOptions {
   onStarted(worker: WorkerProcess): void;
   /** One has ended; `wasOrderly`: it was told to, and did. */
   onEnded(worker: WorkerProcess, wasOrderly: boolean): void;
-  /** One takes connections. */
-  onAccepting(worker: WorkerProcess): void;
 }
 
 /** Why a restart was given up; `isFirst`: before any worker was replaced. */
@@ -50,6 +48,7 @@ export class Workers {
   /** Everybody who has not ended, those who drain included. */
   readonly #alive = new Set<WorkerProcess>();
   #settings: Settings;
+  #isStarted = false;
   #isStopping = false;
   /** Ended without having been told to, since the start. */
   crashes = 0;
@@ -67,14 +66,9 @@ export class Workers {
     }));
   }
 
-  /** Who takes connections, or did and finishes what is in progress. */
-  get serving(): WorkerProcess[] {
-    return [...this.#alive].filter((worker) => worker.isAccepting);
-  }
-
   /** How many take new connections. */
   get acceptingCount(): number {
-    return this.serving.filter((worker) => !worker.isDraining).length;
+    return this.alive.filter(({ state }) => state === "accepting").length;
   }
 
   /** Everybody who has not ended. */
@@ -92,6 +86,7 @@ export class Workers {
     );
     const first = faults.find((fault) => fault !== null) ?? null;
     if (first !== null) this.kill();
+    this.#isStarted = true;
     return first;
   }
 
@@ -102,16 +97,15 @@ export class Workers {
    * places that are left keep the workers that they have.
    */
   async restart(settings: Settings): Promise<RestartFault | null> {
-    const former = this.#settings;
-    this.#settings = settings;
     for (const place of this.#places) {
-      const fault = await this.#restartOne(place);
+      const fault = await this.#restartOne(place, settings);
       if (this.#isStopping) return null;
-      if (fault === null) continue;
-      // Where the first of them does not start, nobody runs with these settings.
-      if (place.index === 1) this.#settings = former;
-      if (place.worker === null) this.#fill(place);
-      return { message: fault.message, isFirst: place.index === 1 };
+      if (fault !== null) {
+        if (place.worker === null) this.#fill(place);
+        return { message: fault.message, isFirst: place.index === 1 };
+      }
+      // Not before: where the first of them does not start, nobody runs with these settings.
+      this.#settings = settings;
     }
     return null;
   }
@@ -142,9 +136,9 @@ export class Workers {
     }
   }
 
-  #startOne(place: Place): WorkerProcess {
+  #startOne(place: Place, settings = this.#settings): WorkerProcess {
     const { worker: parts, onStarted, onEnded } = this.#options;
-    const worker = new WorkerProcess({ ...parts, settings: this.#settings, index: place.index });
+    const worker = new WorkerProcess({ ...parts, settings, index: place.index });
     this.#alive.add(worker);
     onStarted(worker);
     void worker.ended.then((how) => {
@@ -158,17 +152,16 @@ export class Workers {
 
   async #untilAccepting(worker: WorkerProcess): Promise<WorkerFault | null> {
     const fault = await worker.accepting;
-    if (fault === null) this.#options.onAccepting(worker);
-    else worker.kill();
+    if (fault !== null) worker.kill();
     return fault;
   }
 
-  async #restartOne(place: Place): Promise<WorkerFault | null> {
+  async #restartOne(place: Place, settings: Settings): Promise<WorkerFault | null> {
     await place.former?.ended;
     if (this.#isStopping) return null;
     if (place.timer !== null) clearTimeout(place.timer);
     place.timer = null;
-    const successor = this.#startOne(place);
+    const successor = this.#startOne(place, settings);
     place.successor = successor;
     const fault = await this.#untilAccepting(successor);
     place.successor = null;
@@ -184,14 +177,18 @@ export class Workers {
   /** The worker of a place is gone, and nobody told it to go. */
   #lost(place: Place, worker: WorkerProcess, how: string | null): void {
     place.worker = null;
-    if (this.#isStopping) return;
+    // At the start nothing is begun anew: `start` says why one does not take connections.
+    if (this.#isStopping || (!this.#isStarted && !worker.hasServed)) return;
     this.crashes++;
     const waitMs = place.backOff.next(performance.now() - worker.startedAtMs);
     const { inRow } = place.backOff;
     const again =
       waitMs === 0 ? "another is started" : `${inRow} in a row: another in ${waitMs} ms`;
+    const lost = worker.hasServed
+      ? "its connections are lost, what waits to be accepted is not"
+      : "it had none";
     this.#options.log.warn(
-      `worker ${worker.index} (process ${worker.pid}) ended unasked (${how ?? "exit 0"}): its connections are lost, what waits to be accepted is not; ${again}`,
+      `worker ${worker.index} (process ${worker.pid}) ended unasked (${how ?? "exit 0"}): ${lost}; ${again}`,
     );
     if (place.successor !== null) return;
     if (waitMs === 0) this.#fill(place);

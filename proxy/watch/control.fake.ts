@@ -26,9 +26,13 @@ export class FakeControl {
   readonly watches: ReceivedWatch[] = [];
   readonly statuses: ProxyStatus[] = [];
   readonly batches: ReceivedBatch[] = [];
+  /** POSTs, those that were refused included. */
+  posts = 0;
   /** Answers to the next watches and POSTs; 200 and 204 where 0. */
   watchStatus = 0;
   postStatus = 0;
+  /** To batches alone; as `postStatus` where 0. */
+  hopsStatus = 0;
   protocol = "1";
   contentType = "text/event-stream";
   /** What each new watch is sent at once. */
@@ -79,9 +83,12 @@ export class FakeControl {
     const url = new URL(request.url ?? "/", this.url);
     if (url.pathname === "/v1/watch") return this.#openWatch(url, request, response);
     const body = await text(request);
-    if (this.postStatus === 0 && url.pathname === "/v1/hops") this.batches.push(parseBatch(body));
-    else if (this.postStatus === 0) this.statuses.push(JSON.parse(body) as ProxyStatus);
-    response.writeHead(this.postStatus === 0 ? 204 : this.postStatus).end();
+    this.posts++;
+    const isBatch = url.pathname === "/v1/hops";
+    const status = (isBatch && this.hopsStatus) || this.postStatus || 204;
+    if (status === 204 && isBatch) this.batches.push(parseBatch(body));
+    else if (status === 204) this.statuses.push(JSON.parse(body) as ProxyStatus);
+    response.writeHead(status).end();
   }
 
   #openWatch(url: URL, request: IncomingMessage, response: ServerResponse): void {

@@ -25,6 +25,7 @@ const WRITE_INTERVAL_MS = 1_000;
 const CONFIRM_INTERVAL_MS = 10 * 60_000;
 
 const FILE_NAME = "last-table.json";
+const TEMPORARY_NAME = /^last-table\.json\.([0-9]+)\.tmp$/;
 
 /** Longest file of a table: 10,000 routes are about 1.5 MB. */
 export const TABLE_FILE_BYTES_MAX = 64 * 1024 * 1024;
@@ -190,10 +191,13 @@ function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-async function readBounded(file: string): Promise<Result<string, NotRemembered>> {
+/** Reads a file that holds a table. */
+export async function readBounded(file: string): Promise<Result<string, NotRemembered>> {
   try {
     const { size } = await stat(file);
-    if (size > TABLE_FILE_BYTES_MAX) return notUsed("damaged", `it has ${size} bytes`);
+    if (size > TABLE_FILE_BYTES_MAX) {
+      return notUsed("damaged", `it has ${size} bytes, more than ${TABLE_FILE_BYTES_MAX}`);
+    }
     return ok(await readFile(file, "utf8"));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") {
@@ -203,11 +207,25 @@ async function readBounded(file: string): Promise<Result<string, NotRemembered>>
   }
 }
 
-/** Removes temporary files of writes that a crash ended. */
+/** Removes temporary files of writes that a crash ended; another process may be at one of its own. */
 async function removeLeftovers(dir: string): Promise<void> {
   const names = await readdir(dir).catch(() => []);
-  const leftovers = names.filter((name) => name.startsWith(FILE_NAME) && name.endsWith(".tmp"));
+  const leftovers = names.filter((name) => {
+    const pid = TEMPORARY_NAME.exec(name)?.[1];
+    return pid !== undefined && !isOther(Number(pid));
+  });
   await Promise.all(leftovers.map((name) => rm(path.join(dir, name), { force: true })));
+}
+
+/** Whether another process of this number runs. In a container a crashed one had ours. */
+function isOther(pid: number): boolean {
+  if (pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
 }
 
 async function writeWhole(file: string, text: string): Promise<void> {

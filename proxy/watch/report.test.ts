@@ -145,6 +145,32 @@ describe("reports", () => {
     expect(control.batches.at(-1)?.batch.flush).toBe("flush-101");
   });
 
+  it("say no goodbye while control has not taken the last records: it would miss none", async () => {
+    start();
+    control.hopsStatus = 503;
+    hops.lines.push('{"hop":"1"}\n');
+    await reporter.leave();
+    expect([hops.held, control.statuses]).toEqual([1, []]);
+    control.hopsStatus = 0;
+    await reporter.leave();
+    expect([hops.held, control.lastStatus?.leaving]).toEqual([0, true]);
+  });
+
+  it("are hurried past the pause after a failure", async () => {
+    start();
+    control.postStatus = 503;
+    hops.lines.push('{"hop":"1"}\n');
+    await expect.poll(() => control.posts).toBeGreaterThanOrEqual(1);
+    // By itself it would make the last of these tries after some seconds.
+    for (let posts = 2; posts < 8; posts++) {
+      const hurried = () => {
+        reporter.hurry();
+        return control.posts;
+      };
+      await expect.poll(hurried).toBeGreaterThanOrEqual(posts);
+    }
+  });
+
   it("tell each time of a key once", async () => {
     const seen: Record<string, number> = { "jane-42": 10 };
     start({ lastSeen: () => seen });
@@ -162,13 +188,20 @@ describe("reports", () => {
 describe("keys seen lately", () => {
   it("are sent oldest first when there are too many for one status", () => {
     const byKey = { c: 30, a: 10, b: 20, d: 40 };
-    expect(selectSeen(byKey, 10, 2)).toEqual({ byKey: { b: 20, c: 30 }, untilMs: 30 });
-    expect(selectSeen(byKey, 30, 2)).toEqual({ byKey: { d: 40 }, untilMs: 40 });
-    expect(selectSeen(byKey, 40, 2)).toEqual({ byKey: {}, untilMs: 40 });
+    const first = selectSeen(byKey, new Map([["a", 10]]), 2);
+    expect(first.byKey).toEqual({ b: 20, c: 30 });
+    const second = selectSeen(byKey, first.told, 2);
+    expect(second.byKey).toEqual({ d: 40 });
+    expect(selectSeen(byKey, second.told, 2).byKey).toEqual({});
   });
 
-  it("of one millisecond stay together, so that none is passed over", () => {
-    const byKey = { a: 10, b: 10, c: 10 };
-    expect(selectSeen(byKey, 0, 1)).toEqual({ byKey, untilMs: 10 });
+  it("are told where another key was seen later and told sooner", () => {
+    const { told } = selectSeen({ busy: 60 }, new Map());
+    expect(selectSeen({ busy: 60, long: 30 }, told).byKey).toEqual({ long: 30 });
+  });
+
+  it("are remembered only for as long as their source does", () => {
+    const { told } = selectSeen({ a: 1, b: 2 }, new Map());
+    expect([...selectSeen({ b: 2 }, told).told]).toEqual([["b", 2]]);
   });
 });

@@ -11,9 +11,9 @@ import type { ControlApi } from "./control-api.ts";
  */
 
 /** Bytes of records in one batch: half of what control takes. */
-const BATCH_BYTES_MAX = 512 * 1024;
+export const BATCH_BYTES_MAX = 512 * 1024;
 /** Bytes of observations beside them. */
-const OBSERVATIONS_BYTES_MAX = 256 * 1024;
+export const OBSERVATIONS_BYTES_MAX = 256 * 1024;
 
 /** Media type of a batch. */
 const NDJSON = "application/x-ndjson";
@@ -37,6 +37,8 @@ const FLUSH_TRIES = 4;
 /** Where hop records wait; they stay there until they are settled. */
 export interface HopSource {
   readonly held: number;
+  /** Whether something waits behind the batch that is out. */
+  readonly hasMore: boolean;
   /** Records as NDJSON of at most `bytesMax` bytes; null if there is nothing to tell. */
   take(bytesMax: number): TakenHops | null;
   confirm(taken: TakenHops): void;
@@ -84,7 +86,7 @@ export class Reporter {
   readonly #status: Sending;
   readonly #hops: Sending;
   readonly #flushes: string[] = [];
-  #seenUntilMs = 0;
+  #seenTold: ReadonlyMap<string, number> = new Map();
   #timers: NodeJS.Timeout[] = [];
 
   constructor(options: ReporterOptions) {
@@ -106,9 +108,9 @@ export class Reporter {
     this.#status.request();
   }
 
-  /** Somebody waits for hop records to leave: they are sent now. */
+  /** Somebody waits for hop records to leave: they are sent now, whatever failed before. */
   hurry(): void {
-    this.#hops.request();
+    this.#hops.retryNow();
   }
 
   /** Control is back: what failed before is tried now. */
@@ -124,22 +126,24 @@ export class Reporter {
     this.#hops.retryNow();
   }
 
-  /** Sends the records that are left, and the status that says goodbye. One try each. */
+  /**
+   * Sends the records that are left, and the status that says goodbye. One try each; who left records
+   * behind says none, so that control takes the proxy for lost, and not the traces for complete.
+   */
   async leave(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     await Promise.all([this.#status.stop(), this.#hops.stop()]);
-    await this.#postHops();
-    await this.#postStatus(true);
+    if ((await this.#postHops()) === null) await this.#postStatus(true);
   }
 
   async #postStatus(leaving: boolean): Promise<string | null> {
     const { api, instance, status, lastSeen } = this.#options;
-    const seen = selectSeen(lastSeen(), this.#seenUntilMs, LAST_SEEN_PER_STATUS);
+    const seen = selectSeen(lastSeen(), this.#seenTold, LAST_SEEN_PER_STATUS);
     const body: ProxyStatus = { ...status(), lastSeen: seen.byKey, leaving };
     const path = `/v1/proxies/${encodeURIComponent(instance)}/status`;
     const answer = await api.post(path, "application/json", JSON.stringify(body));
     if (!answer.ok) return `status: ${answer.error.why}`;
-    this.#seenUntilMs = seen.untilMs;
+    this.#seenTold = seen.told;
     return null;
   }
 
@@ -150,8 +154,7 @@ export class Reporter {
       const why = await this.#postObservations();
       if (why !== null) return why;
       const taken = hops.take(BATCH_BYTES_MAX);
-      const isLast = taken === null || hops.held <= taken.count;
-      const flush = isLast ? (this.#flushes[0] ?? null) : null;
+      const flush = hops.hasMore ? null : (this.#flushes[0] ?? null);
       if (taken === null && flush === null) return null;
       const fault = await this.#postBatch(taken, flush);
       if (fault !== null) return fault;
@@ -206,19 +209,25 @@ function isFinal(status: number): boolean {
 }
 
 /**
- * The keys seen after `sinceMs`, those seen first if there are more than `countMax`, and until when
- * they reach. Keys of one millisecond stay together, so that none is passed over.
+ * The keys whose time is another than was told, those seen first if there are more than `countMax`,
+ * and what is told with them. Each is held against its own time: several workers tell theirs late.
  */
 export function selectSeen(
   byKey: Readonly<Record<string, number>>,
-  sinceMs: number,
-  countMax: number,
-): { readonly byKey: Record<string, number>; readonly untilMs: number } {
-  const seen = Object.entries(byKey)
-    .filter(([, ms]) => ms > sinceMs)
-    .toSorted(([, a], [, b]) => a - b);
-  const untilMs = seen[Math.min(countMax, seen.length) - 1]?.[1] ?? sinceMs;
-  return { byKey: Object.fromEntries(seen.filter(([, ms]) => ms <= untilMs)), untilMs };
+  told: ReadonlyMap<string, number>,
+  countMax = Number.POSITIVE_INFINITY,
+): { readonly byKey: Record<string, number>; readonly told: ReadonlyMap<string, number> } {
+  const all = Object.entries(byKey);
+  const seen = all
+    .filter(([key, ms]) => told.get(key) !== ms)
+    .toSorted(([, a], [, b]) => a - b)
+    .slice(0, countMax);
+  // Of keys that are forgotten nothing is kept.
+  const known = all.flatMap(([key]): [string, number][] => {
+    const ms = told.get(key);
+    return ms === undefined ? [] : [[key, ms]];
+  });
+  return { byKey: Object.fromEntries(seen), told: new Map([...known, ...seen]) };
 }
 
 /** Sends one thing at a time: at once, once more if it changed meanwhile, later if it failed. */

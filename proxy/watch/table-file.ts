@@ -1,9 +1,9 @@
+import { hash } from "node:crypto";
 import { type FSWatcher, watch } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { err, ok, type Result } from "../../core/result.ts";
 import { parseTable, type RoutingTable } from "../routing/table.ts";
-import { TABLE_FILE_BYTES_MAX } from "./remember.ts";
+import { readBounded } from "./remember.ts";
 import type { WatchLog } from "./watch.ts";
 
 /**
@@ -29,7 +29,8 @@ export class TableFile {
   readonly #options: TableFileOptions;
   #watcher: FSWatcher | null = null;
   #quiet: NodeJS.Timeout | null = null;
-  #text = "";
+  /** Of the text that the table is from; the text itself may be megabytes. */
+  #digest = "";
   readonly #soon = () => this.#readSoon();
 
   constructor(options: TableFileOptions) {
@@ -76,26 +77,15 @@ export class TableFile {
   async #read(): Promise<Result<null, string>> {
     const { file, workload, onTable, log } = this.#options;
     const text = await readBounded(file);
-    if (!text.ok) return text;
-    if (text.value === this.#text) return ok(null);
+    if (!text.ok) return err(`the table ${file} cannot be read: ${text.error.why}`);
+    const digest = hash("sha256", text.value);
+    if (digest === this.#digest) return ok(null);
     const table = parseText(text.value, workload);
     if (!table.ok) return err(`${file}: ${table.error}`);
-    if (this.#text !== "") log.info(`${file} was read again`);
-    this.#text = text.value;
+    if (this.#digest !== "") log.info(`${file} was read again`);
+    this.#digest = digest;
     onTable(table.value);
     return ok(null);
-  }
-}
-
-async function readBounded(file: string): Promise<Result<string, string>> {
-  try {
-    const { size } = await stat(file);
-    if (size > TABLE_FILE_BYTES_MAX) {
-      return err(`${file} has ${size} bytes, more than ${TABLE_FILE_BYTES_MAX}`);
-    }
-    return ok(await readFile(file, "utf8"));
-  } catch (error) {
-    return err(`the table cannot be read: ${messageOf(error)}`);
   }
 }
 

@@ -15,6 +15,8 @@ export interface TableSource {
   workersApplied?(): void;
   /** Hop records that workers wait for are sent now; only of a source with `workers`. */
   hurry?(): void;
+  /** Another process keeps the table on disk from now on; only where one is kept. */
+  handOverMemory?(): void;
   /** Null when traffic may come; else why not. */
   notReady(): string | null;
   facts(): Readonly<Record<string, unknown>>;
@@ -56,6 +58,7 @@ function fromControl(config: ProxyConfig, options: TableSourceOptions): TableSou
     stop: () => watch.flushAndLeave(),
     workersApplied: () => watch.workersApplied(),
     hurry: () => watch.hurry(),
+    handOverMemory: () => watch.handOverMemory(),
     notReady: () => (isStarting ? "no routing table yet" : null),
     facts: () => ({ state: watch.state, revision: watch.revision, stalenessMs: watch.stalenessMs }),
     readings: () => ({

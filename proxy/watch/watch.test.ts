@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import net, { type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -373,6 +373,14 @@ describe("reports", () => {
     control.send("runs", { runs: "none" });
     control.send("runs", { runs: [] });
     await expect.poll(() => proxy.observations.windows).toEqual([90, 0, 0]);
+  });
+
+  it("write no table any more once another process does", async () => {
+    serve("e.1");
+    const proxy = await start(control.url, { "state-dir": stateDir });
+    proxy.watch.handOverMemory();
+    await proxy.watch.flushAndLeave();
+    expect(await readdir(stateDir)).toEqual([]);
   });
 
   it("say goodbye on a stop, after the last records", async () => {

@@ -84,7 +84,7 @@ export class Watch {
   readonly #options: WatchOptions;
   readonly #applier: TableApplier;
   readonly #api: ControlApi;
-  readonly #memory: TableMemory | null;
+  #memory: TableMemory | null;
   readonly #checks: EndpointChecks | null;
   readonly #reporter: Reporter;
   readonly #subscription: Subscription;
@@ -167,6 +167,11 @@ export class Watch {
     this.#reporter.hurry();
   }
 
+  /** Another process keeps the table on disk from now on. */
+  handOverMemory(): void {
+    this.#memory = null;
+  }
+
   /** Begins to watch; resolves at the first table, from control or from the disk, or after 5 s. */
   async start(): Promise<void> {
     await this.#restore();
@@ -239,10 +244,7 @@ export class Watch {
   #takeTable(kind: "snapshot" | "routes" | "keys", { id: revision, data }: SseEvent): void {
     this.#rejected = null;
     this.#confirmedAtMs = this.#options.clock.nowMs();
-    this.#use(
-      "current",
-      kind === "snapshot" || revision === null ? null : { kind, revision, data },
-    );
+    this.#use("current", kind === "snapshot" ? null : { kind, revision, data });
     this.#memory?.changed(this.#document);
     if (kind !== "keys") this.#wantEndpoints();
     // Of workers it is told once they have applied it.

@@ -26,6 +26,9 @@ export class QueuedHops implements HopSource {
     return this.lines.length;
   }
 
+  /** All are taken at once. */
+  readonly hasMore = false;
+
   take(): TakenHops | null {
     if (this.lines.length === 0 && Object.keys(this.dropped).length === 0) return null;
     const dropped = this.dropped;
@@ -50,6 +53,7 @@ export class QueuedHops implements HopSource {
 export class QueuedObservations implements ObservationSource {
   lines: string[] = [];
   dropped = 0;
+  takenAtOnce = Number.POSITIVE_INFINITY;
   readonly windows: number[] = [];
 
   observeFor(ms: number): void {
@@ -57,9 +61,8 @@ export class QueuedObservations implements ObservationSource {
   }
 
   take(): { lines: string; count: number } | null {
-    return this.lines.length === 0
-      ? null
-      : { lines: this.lines.join(""), count: this.lines.length };
+    const taken = this.lines.slice(0, this.takenAtOnce);
+    return taken.length === 0 ? null : { lines: taken.join(""), count: taken.length };
   }
 
   remove(count: number, wasTaken: boolean): void {

@@ -1,5 +1,5 @@
 /** A proxy of several processes is one proxy to control and to whoever asks its admin. */
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import type { HopRecord } from "../../core/hop-record.ts";
 import { FakeControl } from "../../proxy/watch/control.fake.ts";
 import { get } from "../harness/client.ts";
@@ -8,6 +8,7 @@ import { response, startUpstream } from "../harness/upstream.ts";
 
 /** Processes start, on a busy machine. */
 const START = { timeout: 60_000 };
+vi.setConfig({ testTimeout: 120_000 });
 const WORKERS = 2;
 
 const workloads = { "shop/cart": { routes: {} } };
@@ -99,13 +100,31 @@ test("a flush is answered once, when no worker holds a record any more", async (
     .toMatchObject({ proxy: "cart-1", dropped: { "*": 1 } });
 });
 
+test("what a worker holds that is replaced while control takes nothing is not lost", async () => {
+  const control = await startControl();
+  const proxy = await startWorkers(control);
+  control.hopsStatus = 503;
+  await askAll(proxy, 40);
+  const former = await workersOf(proxy);
+  proxy.signal("SIGHUP");
+  const isAnyLeft = async () => {
+    const left = (await workersOf(proxy)).map((it) => it.process);
+    return former.some((it) => left.includes(it.process));
+  };
+  await expect.poll(isAnyLeft, START).toBe(false);
+  control.hopsStatus = 0;
+  await expect.poll(() => control.records.length, START).toBe(40);
+  expect(control.batches.flatMap(({ batch }) => Object.keys(batch.dropped))).toEqual([]);
+});
+
 test("what workers counted and saw is summed, and told at the end", async () => {
   const control = await startControl();
   const proxy = await startWorkers(control);
   await askAll(proxy, 30);
   const name =
     'forklane_exchanges_total{workload="shop/cart",outcome="baseline",reason="not-forked"}';
-  expect(await proxy.metric(name)).toBe(30);
+  // A worker that does not answer within a second counts with what it said last.
+  await expect.poll(() => proxy.metric(name), START).toBe(30);
   expect(await proxy.metric("forklane_workers")).toBe(WORKERS);
   proxy.signal("SIGTERM");
   expect(await proxy.exit).toBe(0);

@@ -58,9 +58,13 @@ export class Callers {
 }
 
 /** Sends a request and reads its response; `200 close` where the caller is told to close. */
-export async function ask(connection: Connection, bytes = GET): Promise<string> {
+export async function ask(
+  connection: Connection,
+  bytes = GET,
+  patienceMs?: number,
+): Promise<string> {
   connection.write(bytes);
-  const { status, fields } = await connection.response();
+  const { status, fields } = await connection.response(false, patienceMs);
   return `${status} ${fields["connection"] ?? "keep-alive"}`;
 }
 

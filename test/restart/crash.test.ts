@@ -65,7 +65,8 @@ test("what waits to be accepted while every worker crashes is served by those th
   const connections = await Promise.all(
     Array.from({ length: CONNECTIONS }, () => open(proxy.port)),
   );
-  const answers = connections.map((connection) => ask(connection).catch(String));
+  const { timeout } = START;
+  const answers = connections.map((it) => ask(it, undefined, timeout).catch(String));
   for (const pid of former) process.kill(pid, "SIGKILL");
   expect(new Set(await Promise.all(answers))).toEqual(new Set(["200 keep-alive"]));
   await untilReplaced(proxy, former);

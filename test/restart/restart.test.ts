@@ -60,7 +60,7 @@ test("workers are replaced in turn, three times, and no request is lost", async 
   expect(book.told).toBeGreaterThan(0);
   for (const pid of seen) expect(await isRunning(pid)).toBe((await workersOf(proxy)).includes(pid));
   // Nothing that a worker had counted went with it.
-  expect(await exchangesOf(proxy)).toBe(book.answered);
+  await expect.poll(() => exchangesOf(proxy), START).toBe(book.answered);
   expect(await proxy.metric("forklane_worker_crashes_total")).toBe(0);
 });
 
@@ -181,6 +181,25 @@ test("to control the next generation is another proxy, and the one before leaves
       applied: ["e.1", "e.1"],
       leaving: false,
     });
+});
+
+test("what SIGHUP changed holds for the drain after SIGUSR2, too", async () => {
+  const file = join(await temporaryFolder(), "proxy.json");
+  const write = (retireMs: number) =>
+    writeFile(file, JSON.stringify({ limit: { ...LIMITS, retireMs } }));
+  await write(600_000);
+  const proxy = await startGroup({ flags: { config: file } });
+  const former = await workersOf(proxy);
+  await write(1_000);
+  proxy.signal("SIGHUP");
+  await untilReplaced(proxy, former);
+  const idle = await Connection.open(proxy.port);
+  onTestFinished(() => idle.close());
+  expect(await ask(idle)).toBe("200 keep-alive");
+  proxy.signal("SIGUSR2");
+  // The caller is not heard of any more: only the deadline ends it.
+  expect(await proxy.exit).toBe(0);
+  endWithTest((await processesOf(proxy)).supervisor);
 });
 
 test("where the next generation cannot start, this one goes on", async () => {
