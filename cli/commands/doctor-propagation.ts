@@ -26,7 +26,8 @@ const OBSERVE_AFTER = "500ms";
 const EXAMPLE = `
 Sends a few requests tagged with a control arm, so no fork is needed, and says for each
 edge whether the tag arrives. Without --entry it judges the tagged requests of others.
-Exit 0: every tag arrived. 1: a hop loses it, or too little was seen to say so.
+Exit 0: every tag arrived, on the edges that were taken. 1: a hop loses it, or too little
+was seen to rule that out.
 
   forklane doctor propagation --entry http://127.0.0.1:8080/checkout
   forklane doctor propagation --observe 30s`;

@@ -52,35 +52,57 @@ const USER_AGENT = "forklane-doctor/0.1.0";
  * Throws `no-proxies`, `entry-untagged`, `refused`, `request-failed`, or what control says.
  */
 export async function examine(examination: Examination): Promise<Examined> {
-  const { control, entry } = examination;
-  return await askControl(control, async (client) => {
+  return await askControl(examination.control, async (client) => {
     const run = await openRun(client, examination);
-    if (entry === null) {
-      await sleep(examination.observeMs);
-      return { run, tag: null, verdict: await client.judgeRun(run) };
-    }
-    const key = await chooseTag(client, examination.tag);
     try {
-      const roots = await sendProbes(entry, key.tag, examination);
-      await sleep(examination.observeMs);
-      return { run, tag: key.tag, verdict: await client.judgeRun(run, { roots }) };
-    } finally {
-      if (key.sandbox !== null) await client.deleteSandbox(key.sandbox);
+      refuseWithoutProxies(run, examination);
+      return await examineIn(run.id, client, examination);
+    } catch (error) {
+      await endRun(run.id, client);
+      throw error;
     }
   });
 }
 
-async function openRun(client: ControlClient, examination: Examination): Promise<string> {
+async function examineIn(
+  run: string,
+  client: ControlClient,
+  examination: Examination,
+): Promise<Examined> {
+  const { entry, observeMs } = examination;
+  if (entry === null) {
+    await sleep(observeMs);
+    return { run, tag: null, verdict: await client.judgeRun(run) };
+  }
+  const key = await chooseTag(client, examination.tag);
+  try {
+    const roots = await sendProbes(entry, key.tag, examination);
+    await sleep(observeMs);
+    return { run, tag: key.tag, verdict: await client.judgeRun(run, { roots }) };
+  } finally {
+    if (key.sandbox !== null) await client.deleteSandbox(key.sandbox);
+  }
+}
+
+type RunView = Awaited<ReturnType<ControlClient["createRun"]>>;
+
+function openRun(client: ControlClient, examination: Examination): Promise<RunView> {
   const { entry, probes, timeoutMs, observeMs } = examination;
   const probesMs = entry === null ? 0 : QUIET_MS + KEY_MS + probes * (timeoutMs + PAUSE_MS_MAX);
   const durationMs = Math.min(RUN_MS_MAX, Math.ceil(probesMs + observeMs + 1_000));
-  const run = await client.createRun({ kind: "propagation", duration: `${durationMs}ms` });
-  if (run.observing === 0 && run.silent.length === 0) {
-    throw new CliError("no-proxies", `no proxy reports to control at ${examination.control}`, {
-      fix: "start a proxy beside each service with --control, then try again",
-    });
-  }
-  return run.id;
+  return client.createRun({ kind: "propagation", duration: `${durationMs}ms` });
+}
+
+function refuseWithoutProxies({ observing, silent }: RunView, { control }: Examination): void {
+  if (observing !== 0 || silent.length > 0) return;
+  throw new CliError("no-proxies", `no proxy reports to control at ${control}`, {
+    fix: "start a proxy beside each service with --control, then try again",
+  });
+}
+
+/** Judging ends a run. Why the examination failed is what is told, not that this did too. */
+async function endRun(run: string, client: ControlClient): Promise<void> {
+  await client.judgeRun(run, { roots: [] }).catch(() => {});
 }
 
 /** A tag that changes nothing for anybody, and the sandbox that was made for it, if one was. */

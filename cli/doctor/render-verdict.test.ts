@@ -58,7 +58,7 @@ test("callers that cannot be told apart are named together, a further break afte
 test("health is one line and the edges, with notes", () => {
   const lines = renderVerdict(verdictOf({ edges: EDGES, notes: ["spaces"] }), WORDS);
   expect(lines.slice(0, 2)).toEqual([
-    "propagation: healthy  (5 probes, 1 edges)",
+    "propagation: healthy  (5 probes, 1 edges, 1 known not taken)",
     "  note: spaces",
   ]);
 });

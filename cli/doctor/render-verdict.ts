@@ -46,15 +46,16 @@ function renderFinding(
 function renderWithout(verdict: VerdictView, { requests, again, hasColor }: Words): string[] {
   const { incomplete, edges } = verdict;
   if (verdict.verdict === "healthy") {
-    const arrived = edges.filter((edge) => edge.state === "propagates").length;
-    const what = `${verdict.requests} ${requests}, ${arrived} edges`;
+    const countOf = (state: string) => edges.filter((edge) => edge.state === state).length;
+    const unseen = countOf("not-seen") > 0 ? `, ${countOf("not-seen")} known not taken` : "";
+    const what = `${verdict.requests} ${requests}, ${countOf("propagates")} edges${unseen}`;
     return [`${paint("propagation: healthy", "green", hasColor)}  (${what})`];
   }
   const [first = "nothing was seen", ...further] = incomplete;
   return [
     `${paint("propagation: inconclusive", "yellow", hasColor)}: ${printable(first)}`,
     ...further.slice(0, LINES_MAX).map((why) => `  ${printable(why)}`),
-    `  next: see that every proxy on the way reaches control ; rerun: ${again}`,
+    `  next: see that every proxy on the way reaches control; where other traffic hides it, try more --probes, or a quiet hour ; rerun: ${again}`,
   ];
 }
 

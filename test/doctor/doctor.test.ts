@@ -91,7 +91,7 @@ for (const variant of VARIANT_NAMES) {
       `${callee}-client=${variant} is found at its hop, with its class and rule`,
       async () => {
         try {
-          expectFound(await examineBroken({ callee, variant }), callee, EXPECTED[variant]);
+          await expectFound(await examineBroken({ callee, variant }), callee, EXPECTED[variant]);
         } finally {
           await mendService(children, ports, callerOf(callee), abort.signal);
         }
@@ -106,11 +106,11 @@ async function examineBroken(broken: BrokenClient): Promise<VerdictView> {
   return (await examineShop(ports)).verdict;
 }
 
-function expectFound(
+async function expectFound(
   verdict: VerdictView,
   callee: ShopService,
   expected: (typeof EXPECTED)[keyof typeof EXPECTED],
-): void {
+): Promise<void> {
   const from = `shop/${callerOf(callee)}`;
   if (expected === null) {
     expect(verdict).toMatchObject({ verdict: "healthy", findings: [] });
@@ -120,22 +120,29 @@ function expectFound(
   const [state, cause, rule, confidence] = expected;
   const found = { from: [from], to: `shop/${callee}`, state, class: cause, rule, confidence };
   const client = clientOf(rule, callee, cause);
-  if (rule === "R4") expectCounted(verdict, { ...found, client });
+  if (rule === "R4") await expectCounted(verdict, { ...found, client });
   else expect(verdict.findings).toMatchObject([{ ...found, seen: 5, of: 5, client }]);
 }
 
+/** On a busy machine the evidence of one examination may not suffice, of all of these it does. */
+const COUNTED_MAX = 5;
+
 /**
- * R4 counts calls in time: on a busy machine its evidence may not suffice, or it suspects more. Then
- * nothing may be named before the right hop, and the edge never counts as one that passes the tag on.
+ * R4 counts calls in time: if that does not suffice, the hop is doubted by R1, and never healthy. Where
+ * something is found, nothing may be named before the right hop.
  */
-function expectCounted(
-  verdict: VerdictView,
+async function expectCounted(
+  first: VerdictView,
   found: { from: string[]; to: string; client: string | null },
-): void {
-  const edge = verdict.edges.find((it) => it.from === found.from[0] && it.to === found.to);
-  expect(edge?.state).not.toBe("propagates");
-  if (verdict.verdict === "broken") expect(verdict.findings[0]).toMatchObject(found);
-  else expect(edge?.state).toBe("not-seen");
+): Promise<void> {
+  let verdict = first;
+  for (let i = 1; i < COUNTED_MAX && verdict.verdict !== "broken"; i++) {
+    expect(verdict).toMatchObject({ verdict: "inconclusive" });
+    const doubt = `from ${found.from[0]} to ${found.to}`;
+    expect(verdict.incomplete).toContainEqual(expect.stringContaining(doubt));
+    verdict = (await examineShop(ports)).verdict;
+  }
+  expect(verdict.findings[0]).toMatchObject(found);
 }
 
 /** What is read from the hops themselves does not say who called. */

@@ -13,6 +13,7 @@ export type JudgedHop = Pick<
   | "root"
   | "hop"
   | "parent"
+  | "mode"
   | "timeMs"
   | "totalMs"
   | "caller"
@@ -27,8 +28,8 @@ export type JudgedHop = Pick<
 export interface Place {
   readonly address: string;
   readonly workload: string;
-  /** A fork of it, and not its baseline. */
-  readonly isFork: boolean;
+  /** The sandboxes whose forks of it stand there; empty: its baseline does. */
+  readonly sandboxes: readonly string[];
 }
 
 /** All that the judge of propagation looks at; the order of its lists means nothing. */
@@ -41,6 +42,8 @@ export interface PropagationEvidence {
   /** Edges that earlier requests took. */
   readonly expected: readonly Edge[];
   readonly places: readonly Place[];
+  /** Workloads at which a proxy observed. */
+  readonly observed: readonly string[];
   /** How long was observed, in milliseconds. */
   readonly observedMs: number;
   /** Why evidence may be missing, a sentence each; none: it is all there. */
@@ -53,7 +56,7 @@ export type EdgeState =
   | "drops-baggage"
   | "drops-all"
   | "mangles"
-  /** Expected, and no request came. */
+  /** Expected, and no tagged request came. */
   | "not-seen";
 
 /** Why a tag does not arrive: a closed set, each with its fix (fix.ts). */
@@ -112,6 +115,6 @@ export interface PropagationVerdict {
   /** What is worth knowing and no fault. */
   readonly notes: readonly string[];
   readonly edges: readonly EdgeReport[];
-  /** Why the evidence is not complete; without a finding this makes the verdict inconclusive. */
+  /** Why the evidence does not suffice; without a finding this makes the verdict inconclusive. */
   readonly incomplete: readonly string[];
 }

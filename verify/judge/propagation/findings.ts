@@ -4,6 +4,9 @@ import { describe, fixFor } from "./fix.ts";
 import type { Loss } from "./losses.ts";
 import type { ProbeTree } from "./probe-tree.ts";
 
+/** The surest first. */
+const CONFIDENCES: readonly Confidence[] = ["confirmed", "probable", "suspected"];
+
 /** Makes one finding of all losses of one edge and cause, the one nearest to the entry first. */
 export function toFindings(losses: readonly Loss[], trees: readonly ProbeTree[]): Finding[] {
   const groups = Map.groupBy(losses, (loss) => `${loss.to} ${loss.class} ${loss.rule}`);
@@ -43,17 +46,14 @@ function findingOf(
   const from = commonCallers(first, group, trees);
   const client = mostFrequent(losses.flatMap((loss) => loss.client ?? []));
   const name = from.join(" or ");
-  const isNamed = losses.every((loss) => loss.isNamed);
-  // A fork's call outside of every judged request (R3) may be its own background work.
-  const requests = new Set(losses.map((loss) => loss.root).filter((root) => root !== "")).size;
   return {
     from,
     to: first.to,
     state: stateOf(first.class, first.rule),
     class: first.class,
-    confidence: confidenceOf(first.rule, from.length === 1 && requests > 0 && isNamed),
+    confidence: confidenceOf(losses, from.length),
     rule: first.rule,
-    seen: requests,
+    seen: new Set(losses.map((loss) => loss.root)).size,
     of: Math.max(
       1,
       trees.filter((tree) => tree.nodes.some((node) => from.includes(node.workload))).length,
@@ -78,13 +78,12 @@ function stateOf(breakClass: BreakClass, rule: Rule): Finding["state"] {
   }
 }
 
-function confidenceOf(rule: Rule, isSure: boolean): Confidence {
-  if (rule === "R1") return "suspected";
-  if (rule === "R4" || rule === "R3") {
-    const surest = rule === "R3" ? "confirmed" : "probable";
-    return isSure ? surest : "suspected";
-  }
-  return isSure ? "confirmed" : "probable";
+/** One request that proves it is a proof; which of several it was is never one. */
+function confidenceOf(losses: readonly Loss[], callers: number): Confidence {
+  const surest = CONFIDENCES.find((each) => losses.some((loss) => loss.confidence === each));
+  if (callers === 1) return surest ?? "suspected";
+  const isCounted = losses.some(({ rule }) => rule === "R4" || rule === "R1");
+  return surest === "suspected" || isCounted ? "suspected" : "probable";
 }
 
 function effectOf(breakClass: BreakClass, from: string, to: string): string {
@@ -101,8 +100,6 @@ function mostFrequent(texts: readonly string[]): string | null {
   counts.sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
   return counts[0]?.[0] ?? null;
 }
-
-const CONFIDENCES: readonly Confidence[] = ["confirmed", "probable", "suspected"];
 
 /** Nearest to the entry, then the surest. */
 function rankOf(finding: Finding, trees: readonly ProbeTree[]): number {

@@ -3,7 +3,8 @@
  *
  * Pure. Before: control's routes/runs.ts. After: the doctor, and verdicts of runs.
  * Invariants: the order of the evidence means nothing; nothing is found without an exchange that was
- * seen without its tag; without a finding, evidence that may be missing makes the verdict inconclusive.
+ * seen without its tag, and none that has the trace id of a judged request is passed over; without a
+ * finding, evidence that is missing or names nobody makes the verdict inconclusive.
  */
 import type { Observation, TagState } from "../../../core/observation.ts";
 import { countedLosses } from "./count-losses.ts";
@@ -15,8 +16,10 @@ import type {
   PropagationVerdict,
 } from "./evidence.ts";
 import { toFindings } from "./findings.ts";
+import { forkCalls } from "./fork-calls.ts";
 import { changedTags, marksOf, tracedLosses } from "./losses.ts";
-import { buildTrees, edgesOf, type ProbeTree } from "./probe-tree.ts";
+import { buildTrees, edgesIn, type ProbeTree } from "./probe-tree.ts";
+import { unreachedEdges } from "./unreached.ts";
 
 /** States that come with a tag that was lost; the others with one that was read. */
 const LOST: readonly TagState[] = [
@@ -30,23 +33,46 @@ const LOST: readonly TagState[] = [
 /** See above. */
 export function judgePropagation(evidence: PropagationEvidence): PropagationVerdict {
   const { trees, strangers } = buildTrees(evidence);
-  const lost = (one: Observation) => LOST.includes(one.state);
+  const isLost = (one: Observation) => LOST.includes(one.state);
+  const untagged = evidence.observations.filter(isLost);
+  const loose = strangers.filter(isLost);
+  const traced = tracedLosses(trees, isLost, evidence);
+  const ofForks = forkCalls(trees, loose, evidence);
   const losses = [
     ...changedTags(trees),
-    ...marksOf(trees, (one) => !lost(one) && one.state !== "spaces"),
-    ...tracedLosses(trees, lost, evidence),
-    ...countedLosses(trees, strangers.filter(lost), evidence),
+    ...marksOf(trees, (one) => !isLost(one) && one.state !== "spaces"),
+    ...traced.losses,
+    ...ofForks.losses,
+    ...countedLosses(trees, loose, untagged, evidence),
   ];
   const findings = toFindings(losses, trees);
-  const incomplete = [...evidence.gaps, ...nothingSeen(trees), ...missingCallers(trees)];
+  const incomplete = [
+    ...evidence.gaps,
+    ...nothingSeen(trees),
+    ...missingCallers(trees),
+    ...listed([
+      ...traced.unclear,
+      ...ofForks.unclear,
+      ...unreachedEdges(trees, loose, losses, evidence),
+    ]),
+  ];
   return {
     verdict: verdictOf(findings, incomplete),
     requests: trees.length,
     findings,
-    notes: [...notesOf(trees), ...healedNotes(trees)],
+    notes: [
+      ...spacesNotes(trees),
+      ...healedNotes(trees),
+      ...listed([...traced.notes, ...ofForks.notes]),
+    ],
     edges: reportEdges(trees, findings, evidence.expected),
     incomplete,
   };
+}
+
+/** Each sentence once, in an order that does not depend on that of the evidence. */
+function listed(sentences: readonly string[]): string[] {
+  return [...new Set(sentences)].toSorted();
 }
 
 /** What was seen was seen: gaps take nothing from a finding, only from its absence. */
@@ -71,12 +97,12 @@ function missingCallers(trees: readonly ProbeTree[]): string[] {
 }
 
 /** White space around `=` is legal and read; whoever looks for `name=value` would miss it. */
-function notesOf(trees: readonly ProbeTree[]): string[] {
+function spacesNotes(trees: readonly ProbeTree[]): string[] {
   const notes = marksOf(trees, (one) => one.state === "spaces").map(
     ({ from, to }) =>
       `${from.join(" or ")} -> ${to}: members come as "name = value" (.NET 10); legal, and read here`,
   );
-  return [...new Set(notes)].toSorted();
+  return listed(notes);
 }
 
 /** The request went on as it was meant to, so that is no fault; without that proxy it would be one. */
@@ -89,7 +115,7 @@ function healedNotes(trees: readonly ProbeTree[]): string[] {
       return [`${from} -> ${workload}: ${from} loses the tag; its own proxy gives it back, ${how}`];
     }),
   );
-  return [...new Set(notes)].toSorted();
+  return listed(notes);
 }
 
 function reportEdges(
@@ -104,7 +130,7 @@ function reportEdges(
     if (met.has(edge.from)) set({ ...edge, state: "not-seen", arrived: 0, lost: 0 });
   }
   for (const tree of trees) {
-    for (const edge of edgesOf(tree.nodes.map((node) => ({ ...node, ...UNREAD })))) {
+    for (const edge of edgesIn(tree)) {
       const arrived = (reports.get(`${edge.from} ${edge.to}`)?.arrived ?? 0) + 1;
       set({ ...edge, state: "propagates", arrived, lost: 0 });
     }
@@ -117,14 +143,3 @@ function reportEdges(
   }
   return [...reports.keys()].toSorted().flatMap((name) => reports.get(name) ?? []);
 }
-
-/** What edgesOf does not look at. */
-const UNREAD = {
-  root: "",
-  timeMs: 0,
-  totalMs: 0,
-  caller: null,
-  sandbox: null,
-  traceId: null,
-  healed: null,
-};

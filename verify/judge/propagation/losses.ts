@@ -1,6 +1,6 @@
 import type { Observation, TagState } from "../../../core/observation.ts";
 import { type Blame, blame, type Knowledge } from "./blame.ts";
-import type { BreakClass, Rule } from "./evidence.ts";
+import type { BreakClass, Confidence, Rule } from "./evidence.ts";
 import type { ProbeTree, TaggedNode } from "./probe-tree.ts";
 
 /** One request on one edge that lost its tag; findings are made of all of an edge (findings.ts). */
@@ -10,12 +10,30 @@ export interface Loss {
   readonly from: readonly string[];
   /** Those of them that displace their own callers (blame.ts). */
   readonly beyondDoubt: readonly string[];
-  /** By its mark, its address or as a known caller; otherwise only by its time. */
-  readonly isNamed: boolean;
+  /** How sure it is that one of them did. */
+  readonly confidence: Confidence;
   readonly to: string;
   readonly class: BreakClass;
   readonly rule: Rule;
   readonly client: string | null;
+}
+
+/** What one look at the evidence comes to. */
+export interface Seen {
+  readonly losses: readonly Loss[];
+  /** No fault: a sentence each. */
+  readonly notes: readonly string[];
+  /** Lost by somebody who cannot be named: a sentence each. */
+  readonly unclear: readonly string[];
+}
+
+/** Several looks as one. */
+export function allSeen(seen: readonly Seen[]): Seen {
+  return {
+    losses: seen.flatMap(({ losses }) => losses),
+    notes: seen.flatMap(({ notes }) => notes),
+    unclear: seen.flatMap(({ unclear }) => unclear),
+  };
 }
 
 /** R5 on the hops themselves: a callee that read another tag than its caller had. */
@@ -30,7 +48,7 @@ export function changedTags(trees: readonly ProbeTree[]): Loss[] {
           root: tree.root,
           from: [parent.workload],
           beyondDoubt: [parent.workload],
-          isNamed: true,
+          confidence: "confirmed",
           to: node.workload,
           class: parent.tag.startsWith(node.tag) ? "tag-truncated" : "tag-unreadable",
           rule: "R5",
@@ -62,28 +80,48 @@ export function tracedLosses(
   trees: readonly ProbeTree[],
   isLost: (one: Observation) => boolean,
   knowledge: Knowledge,
-): Loss[] {
-  return trees.flatMap((tree) => {
-    // An unreadable tag is in the hops too (changedTags), unless its mark was lost as well.
-    const untagged = tree.observed.filter(
-      (one) => isLost(one) && (one.hop === null || one.parent === null),
-    );
-    return untagged.flatMap((one): Loss[] => {
-      const marked = one.parent === null ? undefined : tree.byHop.get(one.parent);
-      if (marked !== undefined) return [lossOf(tree, [marked], one, "R5")];
-      return lossesOf(blame(one, tree, untagged, knowledge), tree, one);
-    });
-  });
+): Seen {
+  return allSeen(trees.map((tree) => tracedIn(tree, tree.observed.filter(isLost), knowledge)));
 }
 
-function lossesOf(found: Blame, tree: ProbeTree, one: Observation): Loss[] {
-  if (found.kind === "lost-before" || found.nodes.length === 0) return [];
+function tracedIn(tree: ProbeTree, lost: readonly Observation[], knowledge: Knowledge): Seen {
+  // An unreadable tag is in the hops too (changedTags), unless its mark was lost as well.
+  const untagged = lost.filter((one) => one.hop === null || one.parent === null);
+  const losses: Loss[] = [];
+  const notes: string[] = [];
+  const unclear: string[] = [];
+  for (const one of untagged) {
+    const marked = one.parent === null ? undefined : tree.byHop.get(one.parent);
+    const found = blame(one, tree, untagged, knowledge);
+    if (marked !== undefined) losses.push(lossOf(tree, [marked], one, "R5"));
+    else if (found.kind === "callers") losses.push(tracedLoss(tree, found, one));
+    else if (found.kind === "earlier") notes.push(`${came(one)} before it: it was sent so`);
+    else if (found.kind === "unclear") unclear.push(`${came(one)}, ${found.by}`);
+  }
+  const [first] = untagged;
+  // Calls that seem to have made each other in a circle.
+  if (first !== undefined && losses.length + notes.length + unclear.length === 0) {
+    unclear.push(`${came(first)}, by nobody who is known`);
+  }
+  return { losses, notes, unclear };
+}
+
+function came({ workload }: Observation): string {
+  return `${workload} was called without the tag in the trace of a tagged request`;
+}
+
+function tracedLoss(
+  tree: ProbeTree,
+  found: Extract<Blame, { kind: "callers" }>,
+  one: Observation,
+): Loss {
+  const { nodes, beyondDoubt, confidence, isAsync } = found;
   const loss = {
-    ...lossOf(tree, found.nodes, one, ruleOf(one.state)),
-    beyondDoubt: workloadsOf(found.beyondDoubt),
-    isNamed: found.isNamed,
+    ...lossOf(tree, nodes, one, ruleOf(one.state)),
+    beyondDoubt: workloadsOf(beyondDoubt),
+    confidence,
   };
-  return [found.isAsync ? { ...loss, rule: "R6", class: "async-boundary" } : loss];
+  return isAsync ? { ...loss, rule: "R6", class: "async-boundary" } : loss;
 }
 
 function ruleOf(state: TagState): Rule {
@@ -111,7 +149,7 @@ function lossOf(tree: ProbeTree, nodes: readonly TaggedNode[], one: Observation,
     root: tree.root,
     from: workloadsOf(nodes),
     beyondDoubt: workloadsOf(nodes),
-    isNamed: true,
+    confidence: "confirmed",
     to: one.workload,
     class: classOf(one.state, one.traceId !== null),
     rule,

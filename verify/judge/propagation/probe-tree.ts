@@ -10,7 +10,8 @@ export interface TaggedNode {
   readonly startMs: number;
   readonly endMs: number;
   readonly durationMs: number;
-  readonly callers: readonly string[];
+  /** The sandbox whose fork served it; null: the baseline did, or a fork without a proxy. */
+  readonly sandbox: string | null;
   /** Who had lost the tag before the caller's proxy gave it back, and from what; null: nobody. */
   readonly healed: { readonly from: string; readonly by: "sandbox" | "affinity" } | null;
   /** 0 at the entry; hops whose caller is missing stand there too. */
@@ -22,6 +23,8 @@ export interface ProbeTree {
   readonly root: string;
   readonly nodes: readonly TaggedNode[];
   readonly byHop: ReadonlyMap<string, TaggedNode>;
+  /** Nodes that nobody's hop caused: where tagged requests came in. */
+  readonly entries: readonly TaggedNode[];
   /** Observations that carry its mark or one of its trace ids. */
   readonly observed: readonly Observation[];
 }
@@ -43,13 +46,16 @@ export function buildTrees(evidence: PropagationEvidence): {
     const nodes = withDepth(mergeHops(all));
     const observed = observations.filter((one) => one.root === root || sameTrace(one.traceId));
     for (const one of observed) strangers.delete(one);
-    return { root, nodes, byHop: new Map(nodes.map((node) => [node.hop, node])), observed };
+    const byHop = new Map(nodes.map((node) => [node.hop, node]));
+    return { root, nodes, byHop, entries: nodes.filter(({ parent }) => parent === null), observed };
   });
   return { trees: trees.filter(({ nodes }) => nodes.length > 0), strangers: [...strangers] };
 }
 
 /** Edges that tagged requests took, each once, in order. */
-export function edgesOf(hops: readonly JudgedHop[]): Edge[] {
+export function edgesOf(
+  hops: readonly Pick<JudgedHop, "root" | "hop" | "parent" | "workload">[],
+): Edge[] {
   const workloads = new Map(hops.map((hop) => [`${hop.root} ${hop.hop}`, hop.workload]));
   const edges = new Map<string, Edge>();
   for (const { root, parent, workload } of hops) {
@@ -58,6 +64,11 @@ export function edgesOf(hops: readonly JudgedHop[]): Edge[] {
     edges.set(`${from} ${workload}`, { from, to: workload });
   }
   return [...edges.keys()].toSorted().flatMap((name) => edges.get(name) ?? []);
+}
+
+/** Edges that one judged request took. */
+export function edgesIn({ root, nodes }: ProbeTree): Edge[] {
+  return edgesOf(nodes.map((node) => ({ ...node, root })));
 }
 
 function inOrder(a: JudgedHop | Observation, b: JudgedHop | Observation): number {
@@ -87,7 +98,8 @@ function mergeHops(hops: readonly JudgedHop[]): Bare[] {
       startMs: first.timeMs,
       endMs,
       durationMs: Math.max(...records.map((record) => record.totalMs)),
-      callers: decider.caller === null ? [] : [decider.caller],
+      // The caller's proxy may stand next to a fork, which is another's.
+      sandbox: records.find((one) => one.mode !== "outbound" && one.sandbox)?.sandbox ?? null,
       healed: healedIn(records),
     };
   });

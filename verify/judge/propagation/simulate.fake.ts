@@ -1,6 +1,6 @@
 /** Shops that the tests of the judge make up: calls with their times, and what proxies would record. */
 import type { Observation, TagState } from "../../../core/observation.ts";
-import type { JudgedHop, PropagationEvidence } from "./evidence.ts";
+import type { Edge, JudgedHop, Place, PropagationEvidence } from "./evidence.ts";
 
 /** Chance that can be repeated: numbers from 0 to 1. */
 export type Chance = () => number;
@@ -17,21 +17,26 @@ export function chanceOf(seed: number): Chance {
   };
 }
 
-/** Who calls whom: the caller of each service but the first, which is the entry. */
+/** A shop: services by number, of which the first is the entry. */
 export interface Shop {
-  readonly callers: readonly number[];
+  /** Who calls each service but the first: services with lower numbers. */
+  readonly callers: readonly (readonly number[])[];
   /** Whether each service has an address of its own, as in pods, or all share one. */
   readonly hasOwnAddresses: boolean;
   /** Whether services pass the trace id on. */
   readonly keepsTrace: boolean;
+  /** How far each service's clock is ahead; none: they share one. */
+  readonly skewsMs: readonly number[];
 }
 
 /** How one edge loses the tag. */
 export interface Break {
-  /** The callee; its caller is the one who loses. */
+  readonly from: number;
   readonly to: number;
   readonly state: Extract<TagState, "absent" | "other-baggage" | "truncated">;
   readonly keepsTrace: boolean;
+  /** The call begins as its caller answers, and outlives it. */
+  readonly outlives: boolean;
 }
 
 /** What to simulate. */
@@ -44,6 +49,10 @@ export interface Simulation {
   readonly background: number;
   /** Whether earlier requests showed who calls whom. */
   readonly isLearned: boolean;
+  /** The client sends each request once more, untagged with the same trace id, so much later. */
+  readonly repeatAfterMs: number | null;
+  /** A service with a fork, which no judged request meets: how often it makes a call of its own. */
+  readonly fork: { readonly of: number; readonly calls: number } | null;
 }
 
 /** The name of a service; the one more that only others call is `shop/s<count>`. */
@@ -66,9 +75,9 @@ interface Call {
 
 /** What control would hold of it. */
 export function simulate(simulation: Simulation): PropagationEvidence {
-  const { shop, chance, requests, broken, background, isLearned } = simulation;
+  const { shop, chance, requests, isLearned, repeatAfterMs, fork } = simulation;
   const hops: JudgedHop[] = [];
-  const observations: Observation[] = [];
+  const observations: Observation[] = [...backgroundOf(simulation), ...forkCallsOf(simulation)];
   const roots: string[] = [];
   for (let i = 0; i < requests; i++) {
     const root = hexOf(chance, 16);
@@ -78,43 +87,78 @@ export function simulate(simulation: Simulation): PropagationEvidence {
     const entry = { service: 0, atMs, caller: -1, parent: null, isLost: "no" } as const;
     const calls: Call[] = [];
     callOf(entry, simulation, calls);
+    if (repeatAfterMs !== null) {
+      callOf({ ...entry, atMs: atMs + repeatAfterMs, isLost: "above" }, simulation, calls);
+    }
     for (const call of calls) {
-      if (call.isLost === "no") {
+      if (call.isLost === "no")
         hops.push(hopOf(call, root, shop.keepsTrace ? traceId : null, shop));
-      } else if (broken !== null) {
-        const hasTrace = shop.keepsTrace && broken.keepsTrace;
-        const state = call.isLost === "here" ? broken.state : "absent";
-        const mark = state === "truncated" ? { root, parent: call.parent } : NO_MARK;
-        const one = observationOf(call, hasTrace ? traceId : null, shop, state);
-        observations.push({ ...one, ...mark });
-      }
+      else observations.push(lostOf(call, root, traceId, simulation));
     }
   }
-  for (let service = 0; service <= shop.callers.length + 1; service++) {
-    for (let i = 0; i < background; i++) {
-      const atMs = FIRST_MS + chance() * WINDOW_MS;
-      const call = { service, atMs, tookMs: 1 + chance() * 10, caller: -2 - (i % 3) } as const;
-      const traceId = chance() < 0.5 ? null : hexOf(chance, 32);
-      const lost = { ...call, parent: null, isLost: "here", hop: "" } as const;
-      observations.push(observationOf(lost, traceId, shop, "absent"));
-    }
-  }
-  const edges = shop.callers.map((caller, i) => ({ from: nameOf(caller), to: nameOf(i + 1) }));
+  const services = [0, ...shop.callers.map((_, i) => i + 1)];
+  const places = services.map((service) => placeOf(service, shop, []));
   return {
     roots,
     hops,
     observations,
-    expected: isLearned ? edges : [],
-    places: shop.hasOwnAddresses
-      ? [0, ...edges.map((_, i) => i + 1)].map((service) => ({
-          address: addressOf(service, shop),
-          workload: nameOf(service),
-          isFork: false,
-        }))
-      : [],
+    expected: isLearned ? edgesOf(shop) : [],
+    places: [
+      ...(shop.hasOwnAddresses ? places : []),
+      ...(fork === null ? [] : [{ ...placeOf(fork.of, shop, ["jane-42"]), address: FORK_ADDRESS }]),
+    ],
+    observed: services.map(nameOf),
     observedMs: WINDOW_MS,
     gaps: [],
   };
+}
+
+const FORK_ADDRESS = "10.0.1.1";
+
+function placeOf(service: number, shop: Shop, sandboxes: readonly string[]): Place {
+  return { address: addressOf(service, shop), workload: nameOf(service), sandboxes };
+}
+
+function edgesOf(shop: Shop): Edge[] {
+  return shop.callers.flatMap((callers, i) =>
+    callers.map((caller) => ({ from: nameOf(caller), to: nameOf(i + 1) })),
+  );
+}
+
+function backgroundOf({ shop, chance, background }: Simulation): Observation[] {
+  const services = Array.from({ length: shop.callers.length + 2 }, (_, i) => i);
+  return services.flatMap((service) =>
+    Array.from({ length: background }, (_, i) => {
+      const atMs = FIRST_MS + chance() * WINDOW_MS;
+      const call = { service, atMs, tookMs: 1 + chance() * 10, caller: -2 - (i % 3) } as const;
+      const traceId = chance() < 0.5 ? null : hexOf(chance, 32);
+      const lost = { ...call, parent: null, isLost: "here", hop: "" } as const;
+      return observationOf(lost, traceId, shop, "absent");
+    }),
+  );
+}
+
+/** What a fork does by itself, whoever of the shop it calls. */
+function forkCallsOf({ shop, chance, fork }: Simulation): Observation[] {
+  return Array.from({ length: fork?.calls ?? 0 }, () => {
+    const service = Math.floor(chance() * (shop.callers.length + 1));
+    const atMs = FIRST_MS + chance() * WINDOW_MS;
+    const call = { service, atMs, tookMs: 1 + chance() * 5, caller: -2, parent: null } as const;
+    const one = observationOf({ ...call, isLost: "here", hop: "" }, null, shop, "absent");
+    return { ...one, caller: FORK_ADDRESS };
+  });
+}
+
+function lostOf(
+  call: Call,
+  root: string,
+  traceId: string,
+  { shop, broken }: Simulation,
+): Observation {
+  const hasTrace = shop.keepsTrace && broken?.keepsTrace !== false;
+  const state = call.isLost === "here" ? (broken?.state ?? "absent") : "absent";
+  const mark = state === "truncated" ? { root, parent: call.parent } : NO_MARK;
+  return { ...observationOf(call, hasTrace ? traceId : null, shop, state), ...mark };
 }
 
 const NO_MARK = { root: null, parent: null };
@@ -128,24 +172,29 @@ function callOf(
   const { shop, chance, broken } = simulation;
   const hop = hexOf(chance, 16);
   let endMs = begun.atMs + 2;
-  for (const [i, caller] of shop.callers.entries()) {
-    if (caller !== begun.service) continue;
+  const later: Parameters<typeof callOf>[0][] = [];
+  for (const [i, callers] of shop.callers.entries()) {
+    if (!callers.includes(begun.service)) continue;
     const service = i + 1;
-    const ownLoss = broken?.to === service ? "here" : "no";
+    const isBroken = broken?.from === begun.service && broken.to === service;
+    const ownLoss = isBroken ? "here" : "no";
     const isLost = begun.isLost === "no" ? ownLoss : "above";
     const times = chance() < 0.2 ? 2 : 1;
     let atMs = begun.atMs + 1 + chance() * 2;
     for (let time = 0; time < times; time++) {
       const next = { service, atMs, caller: begun.service, parent: hop, isLost } as const;
-      atMs = callOf(next, simulation, calls) + 0.2;
+      if (isBroken && broken.outlives) later.push(next);
+      else atMs = callOf(next, simulation, calls) + 0.2;
     }
     endMs = Math.max(endMs, atMs);
   }
   endMs += 1.5 + chance();
   calls.push({ ...begun, tookMs: endMs - begun.atMs, hop });
+  for (const next of later) callOf({ ...next, atMs: endMs - 0.5 }, simulation, calls);
   return endMs;
 }
 
+/** Of an address that is nobody's, which is a client's, there is no place. */
 function addressOf(service: number, { hasOwnAddresses }: Shop): string {
   return hasOwnAddresses ? `10.0.0.${service + 10}` : "127.0.0.1";
 }
@@ -155,7 +204,8 @@ function hopOf(call: Call, root: string, traceId: string | null, shop: Shop): Ju
     root,
     hop: call.hop,
     parent: call.parent,
-    timeMs: Math.floor(call.atMs),
+    mode: "inbound",
+    timeMs: Math.floor(call.atMs + (shop.skewsMs[call.service] ?? 0)),
     totalMs: call.tookMs,
     caller: addressOf(call.caller, shop),
     workload: nameOf(call.service),
@@ -175,7 +225,7 @@ function observationOf(
     v: 1,
     kind: "observation",
     state,
-    timeMs: Math.floor(call.atMs),
+    timeMs: Math.floor(call.atMs + (shop.skewsMs[call.service] ?? 0)),
     totalMs: call.tookMs,
     workload: nameOf(call.service),
     proxy: `s${call.service}-1`,
