@@ -32,14 +32,20 @@ test("no networks include nobody", () => {
   expect(networks().includes("127.0.0.1")).toBe(false);
 });
 
-test.each(["10.0.0.0/33", "::1/129", "10.0.0/8", "example.com", "10.0.0.0/x", ""])(
-  "%j is no network, and the error names it",
-  (cidr) => {
-    const parsed = parseNetworks(["10.0.0.0/8", cidr]);
-    expect(parsed.ok).toBe(false);
-    if (!parsed.ok) expect(parsed.error).toContain(`"${cidr}"`);
-  },
-);
+test.each([
+  "10.0.0.0/33",
+  "::1/129",
+  "10.0.0/8",
+  "example.com",
+  "10.0.0.0/x",
+  "",
+  "fe80::1%eth0",
+  "fe80::%1/64",
+])("%j is no network, and the error names it", (cidr) => {
+  const parsed = parseNetworks(["10.0.0.0/8", cidr]);
+  expect(parsed.ok).toBe(false);
+  if (!parsed.ok) expect(parsed.error).toContain(`"${cidr}"`);
+});
 
 test("more addresses than are remembered get their answers all the same", () => {
   const ten = networks("10.0.0.0/8");

@@ -27,7 +27,8 @@ export function parseNetworks(cidrs: readonly string[]): Result<Networks, string
   for (const cidr of cidrs) {
     const slash = cidr.indexOf("/");
     const address = slash < 0 ? cidr : cidr.slice(0, slash);
-    const family = isIP(address);
+    // Node takes a zone (`fe80::1%eth0`) for a part of the address; a network has none.
+    const family = address.includes("%") ? 0 : isIP(address);
     if (family === 0) return err(`"${cidr}" is not an IP network such as 10.0.0.0/8`);
     const bitsMax = family === 4 ? 32 : 128;
     const bitsText = slash < 0 ? String(bitsMax) : cidr.slice(slash + 1);

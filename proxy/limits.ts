@@ -62,7 +62,7 @@ export interface Limits {
   /** Memory in use, of the heap's or the container's limit, past which connections close, or are refused. */
   readonly memoryClosePercent: number;
   readonly memoryRefusePercent: number;
-  /** Until a redirected call that says nothing is passed untouched: its other side speaks first. */
+  /** Until a redirected call that says nothing is connected: its other side may speak first. */
   readonly detectMs: number;
   /** To where an untouched call was dialled, which may be far away: as long as callers wait. */
   readonly passConnectMs: number;

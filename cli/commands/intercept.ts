@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { parseNetworks } from "../../core/networks.ts";
 import {
   applyPlan,
+  FAMILIES,
   type InterceptStatus,
   needPrivilege,
   type Plan,
@@ -12,8 +13,13 @@ import {
 import { InterceptError } from "../../proxy/intercept/intercept-error.ts";
 import type { BackendName } from "../../proxy/intercept/iptables.ts";
 import { type LockUse, RuleLock } from "../../proxy/intercept/rule-lock.ts";
-import { type InterceptionSettings, PROXY_PORTS, PROXY_UID } from "../../proxy/intercept/rules.ts";
-import { SteppingRules } from "../../proxy/intercept/step-aside.ts";
+import {
+  type Family,
+  type InterceptionSettings,
+  PROXY_PORTS,
+  PROXY_UID,
+} from "../../proxy/intercept/rules.ts";
+import { type Standing, SteppingRules } from "../../proxy/intercept/step-aside.ts";
 import { CliError } from "../cli-error.ts";
 import { type CliContext, printJson, printLines } from "../context.ts";
 import { printable } from "../printable.ts";
@@ -73,11 +79,12 @@ async function intercept(context: CliContext, flags: InterceptFlags): Promise<vo
   try {
     // A wrong flag is said before the machine is looked at.
     if (flags.remove !== true && flags.status !== true) settingsOf(flags);
-    if (flags.remove === true) await changing("once", () => remove(context, flags));
+    if (flags.remove === true) await changing(context, "once", () => remove(context, flags));
     else if (flags.status === true) showStatus(context, flags);
     else if (flags.dryRun === true) showPlan(context, flags, planOf(flags), false);
-    else if (flags.fail === "open") await changing("watching", () => stepAside(context, flags));
-    else await changing("once", () => apply(context, flags));
+    else if (flags.fail === "open")
+      await changing(context, "watching", () => stepAside(context, flags));
+    else await changing(context, "once", () => apply(context, flags));
   } catch (error) {
     if (!(error instanceof InterceptError)) throw error;
     throw new CliError(error.code, error.message, { fix: error.fix, cause: error });
@@ -85,9 +92,14 @@ async function intercept(context: CliContext, flags: InterceptFlags): Promise<vo
 }
 
 /** Nobody else of ours changes rules here meanwhile. */
-async function changing(use: LockUse, change: () => void | Promise<void>): Promise<void> {
+async function changing(
+  context: CliContext,
+  use: LockUse,
+  change: () => void | Promise<void>,
+): Promise<void> {
   needPrivilege();
   const lock = await RuleLock.take(use);
+  if (lock.warning !== null) context.stderr.write(`forklane: ${lock.warning}\n`);
   try {
     await change();
   } finally {
@@ -102,7 +114,7 @@ function apply(context: CliContext, flags: InterceptFlags): void {
 }
 
 function planOf(flags: InterceptFlags): Plan {
-  return planInterception(settingsOf(flags), { backend: flags.backend, hasJumps: true });
+  return planInterception(settingsOf(flags), { backend: flags.backend, taken: FAMILIES });
 }
 
 function settingsOf(flags: InterceptFlags): InterceptionSettings {
@@ -176,24 +188,48 @@ function renderStatus({ backend, state, families }: InterceptStatus): string[] {
   ];
 }
 
-/** Runs until it is told to stop; then nobody would look any more, so the rules are taken away. */
+/** Whoever ends it: a process manager, a key, a terminal that is closed. */
+const STOP_SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+
+/**
+ * Runs until it is told to stop; then nobody would look any more, so the rules are taken away. Told
+ * while it writes or removes rules it does that to the end first: no signal ends it by itself.
+ */
 async function stepAside(context: CliContext, flags: InterceptFlags): Promise<void> {
   const stop = Promise.withResolvers<void>();
+  for (const signal of STOP_SIGNALS) process.on(signal, stop.resolve);
   const rules = new SteppingRules(
     settingsOf(flags),
     flags.backend,
-    (isInPlace) => printLines(context, [isInPlace ? "in place" : "aside: the proxy is not there"]),
+    (standing) => printLines(context, [printable(standingOf(standing))]),
     (error) => stop.reject(error),
   );
-  rules.start();
-  process.once("SIGTERM", stop.resolve);
-  process.once("SIGINT", stop.resolve);
-  try {
-    await stop.promise;
-  } finally {
+  const end = (): void => {
+    process.off("exit", end);
     rules.stop();
     removeInterception();
+  };
+  // Output that nobody reads any more, or a bug, ends the process elsewhere.
+  process.on("exit", end);
+  try {
+    rules.start();
+    await stop.promise;
+    end();
+  } catch (error) {
+    // What was thrown by the start has changed nothing.
+    if (rules.isStarted) end();
+    throw error;
+  } finally {
+    process.off("exit", end);
+    for (const signal of STOP_SIGNALS) process.off(signal, stop.resolve);
   }
+}
+
+function standingOf({ inPlace, aside, note }: Standing): string {
+  const versions = (families: readonly Family[]) => families.map((it) => `IPv${it}`).join(" and ");
+  if (note === null) return inPlace.length > 0 ? "in place" : "aside: the proxy is not there";
+  if (inPlace.length === 0) return `aside: ${note}`;
+  return `in place for ${versions(inPlace)}, aside for ${versions(aside)}: ${note}`;
 }
 
 function oneOf(words: string, description: string, choices: readonly string[]): Option {

@@ -5,7 +5,7 @@ import { type HopMark, readHopMark } from "../routing/hop-mark.ts";
 import { emptyWorkload, unknownTable, type WorkloadTable } from "../routing/table.ts";
 import { NO_TAG, type Tag } from "../routing/tag.ts";
 import type { ExchangeContext, Outbound } from "./context.ts";
-import { carryTag, identify, removeTags } from "./identify.ts";
+import { carryTag, identify, removeEveryTrace } from "./identify.ts";
 
 /**
  * Finds out whom a call of the service is for, and on whose behalf.
@@ -46,8 +46,8 @@ export function calleeOf(outbound: Outbound, downstream: DownstreamStream): Call
   if (isOutsideCall(outbound, address, baseline)) {
     return { table: NO_CALLEE, baseline, isOutside: true };
   }
-  const table = outbound.calls.callees.byHost(head.authority) ?? NO_CALLEE;
-  return { table, baseline, isOutside: false };
+  const named = outbound.calls.callees.byHost(head.authority, intendedAddress.port);
+  return { table: named ?? NO_CALLEE, baseline, isOutside: false };
 }
 
 /**
@@ -78,8 +78,9 @@ export function identifyCall(
   edit: HeadEdit,
 ): IdentifiedCall {
   if (callee.table === NO_CALLEE) {
-    if (callee.isOutside && outbound.stripsOutside)
-      removeTags(context, downstream.head.fields, edit);
+    if (callee.isOutside && outbound.stripsOutside) {
+      removeEveryTrace(context, downstream.head.fields, edit);
+    }
     return UNTAGGED;
   }
   const tag = identify(context, downstream, edit);

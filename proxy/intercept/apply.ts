@@ -1,14 +1,16 @@
-import { foreignRules } from "./foreign-rules.ts";
+import { formatAddress } from "../../core/address.ts";
+import { type Foreign, foreignNftRules, foreignRules } from "./foreign-rules.ts";
 import { InterceptError } from "./intercept-error.ts";
 import {
   type Backend,
   type BackendName,
   installedBackends,
+  nftRuleset,
   restore,
   save,
   takes,
 } from "./iptables.ts";
-import { hasIpv6, listeners, mayChangeRules } from "./machine.ts";
+import { hasIpv6, listeners, mayChangeRules, type PortListener } from "./machine.ts";
 import {
   applyScript,
   CHAIN_PREFIX,
@@ -21,14 +23,18 @@ import {
   removeScript,
   restoreScript,
   ruleState,
+  servedFamilies,
 } from "./rules.ts";
 
 /** What stands here of ours, per IP version. */
 export interface InterceptStatus {
   readonly backend: BackendName;
-  readonly state: RuleState;
+  readonly state: CombinedState;
   readonly families: readonly FamilyStatus[];
 }
+
+/** `partly-aside`: in place for one IP version, aside for the other. */
+export type CombinedState = RuleState | "partly-aside";
 
 /** The rules of one IP version. */
 export interface FamilyStatus {
@@ -48,11 +54,12 @@ export interface Plan {
 /** What may be asked beside the settings. */
 export interface PlanOptions {
   readonly backend: BackendName | "auto";
-  /** False: the chains are written, and nothing leads to them. */
-  readonly hasJumps: boolean;
+  /** The IP versions that are taken; of the others the chains are written, and nothing leads to them. */
+  readonly taken: readonly Family[];
 }
 
-const FAMILIES = [4, 6] as const;
+/** All IP versions. */
+export const FAMILIES: readonly Family[] = [4, 6];
 
 /**
  * Looks whether the rules can be written here, and how; changes nothing.
@@ -63,12 +70,17 @@ export function planInterception(settings: InterceptionSettings, options: PlanOp
   const backend = chooseBackend(options.backend);
   needFreePorts(settings);
   for (const each of installedBackends()) needNoForeigner(each, settings);
+  needNone(foreignNftRules(nftRuleset(), settings), "nft");
   const families = FAMILIES.filter((family) => isWanted(backend, family));
   const scripts = families.map((family) => {
     const wanted = interceptionRules(settings, family);
-    return { family, script: applyScript(wanted, save(backend, family), options.hasJumps) };
+    const hasJumps = options.taken.includes(family);
+    return { family, script: applyScript(wanted, save(backend, family), hasJumps) };
   });
-  return { backend, scripts, notes: notesOn(families) };
+  const { unserved } = whereProxyListens(settings);
+  const isRefused = unserved !== null && options.taken.some((it) => unserved.families.includes(it));
+  const notes = [...notesOn(families), ...(isRefused ? [unserved.note] : [])];
+  return { backend, scripts, notes };
 }
 
 /** Carries a plan out: both IP versions, or neither. */
@@ -82,8 +94,9 @@ export function applyPlan({ backend, scripts }: Plan): void {
       done.push(family);
     }
   } catch (error) {
-    for (const { family, saved } of before)
-      if (done.includes(family)) putBack(backend, family, saved);
+    for (const { family, saved } of before) {
+      if (done.includes(family)) putBack(backend, family, saved, error);
+    }
     throw error;
   }
 }
@@ -111,10 +124,43 @@ export function readInterception(): InterceptStatus[] {
   });
 }
 
-/** One word for both IP versions: what they agree on, or broken. */
-function stateOf(families: readonly FamilyStatus[]): RuleState {
+/** One word for both IP versions. */
+function stateOf(families: readonly FamilyStatus[]): CombinedState {
   const [first, ...others] = families.map(({ state }) => state);
-  return others.every((state) => state === first) ? (first ?? "absent") : "broken";
+  if (others.every((state) => state === first)) return first ?? "absent";
+  const isWhole = families.every(({ state }) => state === "in-place" || state === "aside");
+  return isWhole ? "partly-aside" : "broken";
+}
+
+/** Where the proxy listens, as far as connections that are led to it are concerned. */
+export interface ProxyPlace {
+  /** The IP versions whose connections it would have. */
+  readonly served: readonly Family[];
+  /** Those that are in use here, and would find nobody although the proxy listens; null: none. */
+  readonly unserved: { readonly families: readonly Family[]; readonly note: string } | null;
+}
+
+/** Looks where the proxy listens; no connection is made. */
+export function whereProxyListens(settings: InterceptionSettings): ProxyPlace {
+  const ports = new Map(
+    proxyPorts(settings).map((port) => [port, listenersOf(settings, port)] as const),
+  );
+  const served = servedFamilies(settings, (port) =>
+    (ports.get(port) ?? []).map(({ address }) => address),
+  );
+  const places = [...ports].flatMap(([port, all]) =>
+    all.map(({ address: host }) => formatAddress({ host, port })),
+  );
+  const families = FAMILIES.filter((it) => !served.includes(it) && (it === 4 || hasIpv6()));
+  if (families.length === 0 || places.length === 0) return { served, unserved: null };
+  const versions = families.map((family) => `IPv${family}`).join(" and ");
+  const wanted = [...ports.keys()].map((port) => `[::]:${port}`).join(" and ");
+  const note = `the proxy listens at ${places.join(" and ")}, where nobody has what is redirected over ${versions}; let it listen at ${wanted}`;
+  return { served, unserved: { families, note } };
+}
+
+function listenersOf({ uid }: InterceptionSettings, port: number): PortListener[] {
+  return listeners(port).filter((it) => it.uid === uid);
 }
 
 /** Throws an InterceptError unless this process may change rules here. */
@@ -203,10 +249,10 @@ function notesOn(families: readonly Family[]): string[] {
 
 function needFreePorts(settings: InterceptionSettings): void {
   for (const port of proxyPorts(settings)) {
-    const stranger = listeners(port).find((uid) => uid !== settings.uid);
+    const stranger = listeners(port).find(({ uid }) => uid !== settings.uid);
     if (stranger === undefined) continue;
     throw conflict(
-      `user ${stranger} listens at port ${port}, which is to be the proxy's, of user ${settings.uid}`,
+      `user ${stranger.uid} listens at port ${port}, which is to be the proxy's, of user ${settings.uid}`,
       "stop that process, run the proxy as that user, or give another --proxy-port",
     );
   }
@@ -214,13 +260,16 @@ function needFreePorts(settings: InterceptionSettings): void {
 
 function needNoForeigner(backend: Backend, settings: InterceptionSettings): void {
   for (const family of FAMILIES.filter((it) => isWanted(backend, it))) {
-    const [foreign] = foreignRules(save(backend, family), settings);
-    if (foreign === undefined) continue;
-    throw conflict(
-      `${foreign.name} redirects connections here already (${backend.program[family]}): ${foreign.rule}`,
-      "one of the two can have them: leave this pod out of the other, or go without our rules",
-    );
+    needNone(foreignRules(save(backend, family), settings), backend.program[family]);
   }
+}
+
+function needNone([foreign]: readonly Foreign[], program: string): void {
+  if (foreign === undefined) return;
+  throw conflict(
+    `${foreign.name} redirects connections here already (${program}): ${foreign.rule}`,
+    "one of the two can have them: leave this pod out of the other, or go without our rules",
+  );
 }
 
 function conflict(message: string, fix: string): InterceptError {
@@ -233,6 +282,18 @@ function removeFamily(backend: Backend, family: Family): void {
 }
 
 /** After the other IP version failed: ours as it stood before, in one step. */
-function putBack(backend: Backend, family: Family, before: string): void {
-  restore(backend, family, restoreScript(before, save(backend, family)), false);
+function putBack(backend: Backend, family: Family, before: string, why: unknown): void {
+  try {
+    restore(backend, family, restoreScript(before, save(backend, family)), false);
+  } catch (error) {
+    throw new InterceptError(
+      "intercept-failed",
+      `${messageOf(why)}; the rules for IPv${family} are changed, and could not be put back: ${messageOf(error)}`,
+      "try again, or take all away by forklane intercept --remove; --status shows what stands",
+    );
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -5,7 +5,10 @@ export type InterceptCode =
   | "intercept-conflict"
   | "intercept-failed";
 
-/** A failure with what to do about it. Nothing was changed when it is thrown. */
+/**
+ * A failure with what to do about it. Nothing was changed when it is thrown, but for what its message
+ * says.
+ */
 export class InterceptError extends Error {
   override readonly name = "InterceptError";
   readonly code: InterceptCode;

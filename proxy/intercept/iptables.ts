@@ -55,6 +55,12 @@ export function restore(backend: Backend, family: Family, script: string, isTest
   if (status !== 0) throw failed(program, stderr);
 }
 
+/** All rules of nftables as JSON; empty where there is no program nft, or it cannot tell. */
+export function nftRuleset(): string {
+  const { status, stdout } = run("nft", ["-j", "list", "ruleset"]);
+  return status === 0 ? stdout : "";
+}
+
 function isBackend(program: string, name: BackendName): boolean {
   const { status, stdout } = run(program, ["--version"]);
   if (status !== 0) return false;
@@ -84,6 +90,6 @@ function failed(program: string, stderr: string): InterceptError {
   return new InterceptError(
     "intercept-failed",
     `${program} failed: ${said === "" ? "it said nothing" : said}`,
-    "nothing was changed; see forklane intercept --dry-run for what was asked of it",
+    "see forklane intercept --status for what stands, and --dry-run for what is asked of it",
   );
 }

@@ -1,4 +1,4 @@
-import { connect, createServer, type Server } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import { InterceptError } from "./intercept-error.ts";
 
 /** What the holder of the lock does: changes rules once, or watches over them until it is stopped. */
@@ -9,8 +9,9 @@ const LOCK_WAIT_MS = 15_000;
 const LOCK_POLL_MS = 50;
 
 /**
- * An abstract socket (unix(7)): it belongs to the network namespace, as the rules do, needs no file,
- * and the kernel drops it with its process, however that ends.
+ * An abstract socket (unix(7)): it belongs to the network namespace, as the rules do, whichever
+ * container a command runs in; it needs no file, and the kernel drops it with its process, however
+ * that ends. Anybody in the namespace can take the name, so who has it is asked of the kernel.
  */
 const LOCK_NAME = "\0forklane-intercept";
 
@@ -19,10 +20,13 @@ const LOCK_NAME = "\0forklane-intercept";
  * both write what was right before the other.
  */
 export class RuleLock {
-  readonly #server: Server;
+  readonly #server: Server | null;
+  /** Why it is no lock: a stranger keeps the name, who could not change rules. Null if it is one. */
+  readonly warning: string | null;
 
-  private constructor(server: Server) {
+  private constructor(server: Server | null, warning: string | null = null) {
     this.#server = server;
+    this.warning = warning;
   }
 
   /**
@@ -34,14 +38,19 @@ export class RuleLock {
     for (;;) {
       const server = await listen(use);
       if (server !== null) return new RuleLock(server);
-      if ((await askHolder()) === "watching") throw watched();
-      if (performance.now() >= endMs) throw stuck(waitMs);
+      const holder = await askHolder();
+      if (holder?.isStranger) return new RuleLock(null, keptBy(`user ${holder.uid}`));
+      if (holder?.use === "watching") throw watched();
+      if (performance.now() >= endMs) {
+        if (holder === null) return new RuleLock(null, keptBy("somebody who does not answer"));
+        throw stuck(waitMs);
+      }
       await new Promise((resolve) => setTimeout(resolve, LOCK_POLL_MS));
     }
   }
 
   release(): void {
-    this.#server.close();
+    this.#server?.close();
   }
 }
 
@@ -64,18 +73,71 @@ async function listen(use: LockUse): Promise<Server | null> {
   });
 }
 
-/** What the holder says that it does; empty if it has gone meanwhile, or says nothing. */
-async function askHolder(): Promise<string> {
+interface Holder {
+  /** Null where the kernel could not be asked. */
+  readonly uid: number | null;
+  /** Neither root nor this command's own user: no command of ours that may change rules. */
+  readonly isStranger: boolean;
+  /** What it says that it does. */
+  readonly use: string;
+}
+
+/** Who has the name; null if nobody takes the connection: it has gone meanwhile, or only keeps the name. */
+async function askHolder(): Promise<Holder | null> {
+  const peerUser = await loadPeerUser();
   return await new Promise((resolve) => {
     const asking = connect(LOCK_NAME);
-    asking.setTimeout(LOCK_POLL_MS, () => asking.destroy());
+    let holder: Holder | null = null;
+    asking.setTimeout(LOCK_ANSWER_MS, () => asking.destroy());
+    asking.once("connect", () => {
+      const uid = peerUser(asking);
+      const isStranger = uid !== null && uid !== 0 && uid !== process.getuid?.();
+      holder = { uid, isStranger, use: "" };
+      if (isStranger) asking.destroy();
+    });
     asking.once("data", (bytes) => {
-      resolve(bytes.toString("latin1"));
+      if (holder !== null) holder = { ...holder, use: bytes.toString("latin1") };
       asking.destroy();
     });
-    asking.once("error", () => resolve(""));
-    asking.once("close", () => resolve(""));
+    asking.on("error", () => undefined);
+    asking.once("close", () => resolve(holder));
   });
+}
+
+/** A command that writes rules answers between two programs that it runs. */
+const LOCK_ANSWER_MS = 50;
+
+/** Of Linux: asm-generic/socket.h; `struct ucred` has process, user and group. */
+const SOL_SOCKET = 1;
+const SO_PEERCRED = 17;
+const UCRED_BYTES = 12;
+const UCRED_UID_AT = 4;
+
+/** The user who listens at the other end of a socket; without koffi nobody knows. */
+async function loadPeerUser(): Promise<(socket: Socket) => number | null> {
+  const signature =
+    "int getsockopt(int descriptor, int level, int name, void *value, void *length)";
+  try {
+    const { default: koffi } = await import("koffi");
+    const ask = koffi.load(null).func(signature);
+    return (socket) => {
+      const { _handle } = socket as { readonly _handle?: { readonly fd?: unknown } | null };
+      const value = Buffer.alloc(UCRED_BYTES);
+      const length = Buffer.alloc(4);
+      length.writeInt32LE(UCRED_BYTES);
+      const status = ask(Number(_handle?.fd ?? -1), SOL_SOCKET, SO_PEERCRED, value, length);
+      return status === 0 ? value.readUInt32LE(UCRED_UID_AT) : null;
+    };
+  } catch {
+    return () => null;
+  }
+}
+
+function keptBy(who: string): string {
+  return (
+    `the lock of this network namespace is kept by ${who}, who has no right to it; going on without: ` +
+    "see to it that no other forklane intercept runs here"
+  );
 }
 
 function watched(): InterceptError {

@@ -9,6 +9,7 @@ import {
   removeScript,
   restoreScript,
   ruleState,
+  servedFamilies,
 } from "./rules.ts";
 import { SETTINGS } from "./settings.fake.ts";
 
@@ -66,6 +67,7 @@ describe("outbound rules", () => {
     ["what somebody with the right to has marked", "-m mark --mark 0x1d2e "],
     ["the machine itself", "-m addrtype --dst-type LOCAL "],
     ["metadata and neighbours", "-d 169.254.0.0/16 "],
+    ["metadata of Azure", "-d 168.63.129.16/32 "],
     ["names being looked up", "--dport 53 "],
     ["names being looked up over TLS", "--dport 853 "],
     ["ssh", "--dport 22 "],
@@ -77,6 +79,11 @@ describe("outbound rules", () => {
     expect(at).toBeGreaterThanOrEqual(0);
     expect(rules.findIndex((rule) => rule.includes("REDIRECT"))).toBeGreaterThan(at);
     expect(rules.at(-1)).toBe("-A FORKLANE_OUT -p tcp -j REDIRECT --to-ports 19472");
+  });
+
+  test("leave metadata of AWS over IPv6 alone", () => {
+    const rules = rulesOf({ isOutbound: true, inboundPorts: [] }, 6);
+    expect(rules).toContain("-A FORKLANE_OUT -d fd00:ec2::254/128 -j RETURN");
   });
 
   test("take only what is named, where something is", () => {
@@ -170,14 +177,49 @@ describe("a script", () => {
 });
 
 test("who listens at a port is read from the kernel's table, connections are not", () => {
-  const row = (port: string, state: string, uid: number) =>
-    `   0: 00000000:${port} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000  ${uid}        0 12345`;
+  const row = (address: string, port: string, state: string, uid: number) =>
+    `   0: ${address}:${port} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000  ${uid}        0 12345`;
   const table = [
     "  sl  local_address ...",
-    row("4C0F", "0A", 7470),
-    row("4C0F", "01", 0),
-    row("1F90", "0A", 5),
-  ];
-  expect(listenersIn(table.join("\n"), 19_471)).toEqual([7470]);
-  expect(listenersIn(table.join("\n"), 8080)).toEqual([5]);
+    row("00000000", "4C0F", "0A", 7470),
+    row("0100007F", "4C0F", "0A", 7470),
+    row("00000000000000000000000000000000", "4C0F", "0A", 7470),
+    row("000000FD0000000000000000050000AB", "4C0F", "0A", 7470),
+    row("0000000000000000FFFF00000201A8C0", "4C0F", "0A", 7470),
+    row("00000000", "4C0F", "01", 0),
+    row("00000000", "1F90", "0A", 5),
+  ].join("\n");
+  expect(listenersIn(table, 19_471)).toEqual(
+    ["0.0.0.0", "127.0.0.1", "::", "fd00::ab00:5", "192.168.1.2"].map((address) => ({
+      uid: 7470,
+      address,
+    })),
+  );
+  expect(listenersIn(table, 8080)).toEqual([{ uid: 5, address: "0.0.0.0" }]);
+});
+
+describe("who listens at", () => {
+  test.each<[string, "in" | "out", readonly number[]]>([
+    ["::", "in", [4, 6]],
+    ["0.0.0.0", "in", [4]],
+    ["127.0.0.1", "in", []],
+    ["::1", "in", []],
+    ["10.0.0.5", "in", []],
+    ["", "in", []],
+    ["::", "out", [4, 6]],
+    ["0.0.0.0", "out", [4]],
+    ["127.0.0.1", "out", [4]],
+    ["::1", "out", [6]],
+    ["fd00::5", "out", []],
+  ])("%j alone has what is redirected (%s) over IPv%j", (address, direction, families) => {
+    const wish = direction === "in" ? {} : { isOutbound: true, inboundPorts: [] };
+    expect(servedFamilies({ ...SETTINGS, ...wish }, () => [address])).toEqual(families);
+  });
+
+  test("both addresses has both IP versions; each direction needs its own port", () => {
+    const both = { ...SETTINGS, isOutbound: true };
+    expect(servedFamilies(both, () => ["0.0.0.0", "::"])).toEqual([4, 6]);
+    expect(servedFamilies(both, (port) => (port === 19_471 ? ["::"] : []))).toEqual([]);
+    expect(servedFamilies(both, (port) => (port === 19_471 ? ["::"] : ["127.0.0.1"]))).toEqual([4]);
+  });
 });

@@ -63,6 +63,8 @@ const DNS_PORTS = [53, 853];
 const NOT_OPENING = "-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN";
 /** Never a service: metadata of clouds, and neighbours on the same link. */
 const LINK_LOCAL = { 4: "169.254.0.0/16", 6: "fe80::/10" } as const;
+/** Metadata elsewhere: of Azure, and of AWS over IPv6 (listener/original-destination.ts has them too). */
+const METADATA = { 4: "168.63.129.16/32", 6: "fd00:ec2::254/128" } as const;
 
 /** Makes the rules of one IP version. */
 export function interceptionRules(settings: InterceptionSettings, family: Family): RuleSet {
@@ -77,6 +79,46 @@ export function proxyPorts(settings: InterceptionSettings): readonly number[] {
   const { inboundPorts, isOutbound, proxyPort, outboundPort } = settings;
   const inbound = inboundPorts === "all" || inboundPorts.length > 0 ? [proxyPort] : [];
   return isOutbound ? [...inbound, outboundPort] : inbound;
+}
+
+/**
+ * The IP versions whose redirected connections find somebody who listens where they are led to;
+ * `addressesAt` says where the proxy listens at one of its ports. REDIRECT leads what arrives to the
+ * address of the interface that it came by, so that only who listens at all of them has it for
+ * certain; what is sent from here it leads to loopback. `::` takes IPv4 as well: the proxy asks for
+ * that, and the kernel's table of listeners does not tell.
+ */
+export function servedFamilies(
+  settings: InterceptionSettings,
+  addressesAt: (port: number) => readonly string[],
+): Family[] {
+  const { isOutbound, outboundPort } = settings;
+  return ([4, 6] as const).filter((family) =>
+    proxyPorts(settings).every((port) => {
+      const loopback = isOutbound && port === outboundPort ? LOOPBACK[family] : [];
+      const places = [...ANY_ADDRESS[family], ...loopback];
+      return addressesAt(port).some((address) => places.includes(address));
+    }),
+  );
+}
+
+const ANY_ADDRESS: Readonly<Record<Family, readonly string[]>> = {
+  4: ["0.0.0.0", "::"],
+  6: ["::"],
+};
+const LOOPBACK: Readonly<Record<Family, readonly string[]>> = { 4: ["127.0.0.1"], 6: ["::1"] };
+
+/** Whether connections to a port are never taken, whatever else is. */
+export function isLeftAlone(
+  settings: InterceptionSettings,
+  from: Chain["from"],
+  port: number,
+): boolean {
+  const { first, last } = PROXY_PORTS;
+  if (port === SSH_PORT || (port >= first && port <= last)) return true;
+  if (port === settings.proxyPort || port === settings.outboundPort) return true;
+  if (from === "PREROUTING") return settings.excludedInboundPorts.includes(port);
+  return DNS_PORTS.includes(port) || settings.excludedOutboundPorts.includes(port);
 }
 
 /** The rule by which a built-in chain hands connections to one of ours. */
@@ -120,6 +162,7 @@ function outboundChain(settings: InterceptionSettings, family: Family): Chain {
     `-m mark --mark ${PROXY_MARK}`,
     "-m addrtype --dst-type LOCAL",
     `-d ${LINK_LOCAL[family]}`,
+    `-d ${METADATA[family]}`,
     ...settings.excludedOutboundCidrs.filter((cidr) => familyOf(cidr) === family).map(toNetwork),
     ...untouchedPorts(settings),
     ...DNS_PORTS.map(toPort),

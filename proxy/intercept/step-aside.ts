@@ -1,12 +1,27 @@
-import { applyPlan, type PlanOptions, planInterception } from "./apply.ts";
-import { listeners } from "./machine.ts";
-import { type InterceptionSettings, proxyPorts } from "./rules.ts";
+import {
+  applyPlan,
+  FAMILIES,
+  type PlanOptions,
+  planInterception,
+  whereProxyListens,
+} from "./apply.ts";
+import type { Family, InterceptionSettings } from "./rules.ts";
 
 /** How often it is looked whether the proxy listens, in milliseconds. */
 export const ASIDE_POLL_MS = 200;
 
+/** How the rules stand. */
+export interface Standing {
+  /** The IP versions that are led to the proxy; the others go to the service. */
+  readonly inPlace: readonly Family[];
+  readonly aside: readonly Family[];
+  /** Why some are aside although the proxy listens; null where that is not so. */
+  readonly note: string | null;
+}
+
 /**
- * Rules that step aside: they lead to the proxy while it listens, and to the service while it does not.
+ * Rules that step aside: they lead to the proxy while it listens, and to the service while it does
+ * not, each IP version by itself.
  *
  * REDIRECT cannot do that by itself, so a process looks. Between the end of the proxy and the next
  * look new connections are refused. The look is at the kernel's table of listening sockets: no
@@ -15,21 +30,26 @@ export const ASIDE_POLL_MS = 200;
 export class SteppingRules {
   readonly #settings: InterceptionSettings;
   readonly #backend: PlanOptions["backend"];
-  readonly #onChange: (isInPlace: boolean) => void;
+  readonly #onChange: (standing: Standing) => void;
   readonly #onError: (error: unknown) => void;
-  #isInPlace: boolean | null = null;
+  #standing: Standing | null = null;
   #timer: NodeJS.Timeout | null = null;
 
   constructor(
     settings: InterceptionSettings,
     backend: PlanOptions["backend"],
-    onChange: (isInPlace: boolean) => void,
+    onChange: (standing: Standing) => void,
     onError: (error: unknown) => void,
   ) {
     this.#settings = settings;
     this.#backend = backend;
     this.#onChange = onChange;
     this.#onError = onError;
+  }
+
+  /** Whether rules were written. */
+  get isStarted(): boolean {
+    return this.#standing !== null;
   }
 
   /** Writes the rules for the first time; throws an InterceptError where that cannot be. */
@@ -52,11 +72,20 @@ export class SteppingRules {
   }
 
   #look(): void {
-    const { uid } = this.#settings;
-    const hasJumps = proxyPorts(this.#settings).every((port) => listeners(port).includes(uid));
-    if (hasJumps === this.#isInPlace) return;
-    applyPlan(planInterception(this.#settings, { backend: this.#backend, hasJumps }));
-    this.#isInPlace = hasJumps;
-    this.#onChange(hasJumps);
+    const { served, unserved } = whereProxyListens(this.#settings);
+    const aside = FAMILIES.filter((family) => !served.includes(family));
+    const standing = { inPlace: served, aside, note: unserved?.note ?? null };
+    const before = this.#standing;
+    if (before !== null && isSame(before, standing)) return;
+    if (before?.inPlace.join() !== served.join()) {
+      const options = { backend: this.#backend, taken: served };
+      applyPlan(planInterception(this.#settings, options));
+    }
+    this.#standing = standing;
+    this.#onChange(standing);
   }
+}
+
+function isSame(a: Standing, b: Standing): boolean {
+  return a.inPlace.join() === b.inPlace.join() && a.note === b.note;
 }

@@ -14,6 +14,10 @@ describe("the first bytes", () => {
     ["http", "one that is malformed", "GET /a b HTTP/1.1\r\n"],
     ["http", "one whose version is malformed", "GET / HTTP/1.10 \r\n"],
     ["http", "a control byte in the target", "GET /\u0001 HTTP/1.1\r\n"],
+    ["http", "tabs for spaces", "GET\t/\tHTTP/1.1\r\n"],
+    ["http", "white space in front", " \fGET / HTTP/1.1\r\n"],
+    ["http", "white space behind", "GET /  HTTP/1.1 \v\r\r\n"],
+    ["http", "a version in small letters", "GET / http/1.1\r\n"],
     ["http", "a line ended by another byte first", "GET / HTTP/1.1\rX: HTTP/1.1\n"],
     ["http", "a line that is too long", `GET /${"x".repeat(200)}`],
     ["other", "TLS", CLIENT_HELLO],
@@ -27,6 +31,14 @@ describe("the first bytes", () => {
     ["other", "RTSP", "OPTIONS rtsp://a RTSP/1.0\r\n"],
     ["other", "a byte that no method has", "{"],
     ["other", "a control byte in the method", "GE\u0000T / HTTP/1.1\r\n"],
+    [
+      "other",
+      "a forward proxy being asked for a tunnel",
+      "CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n",
+    ],
+    ["other", "the beginning of that", "CONNECT "],
+    ["http", "a method like it", "CONNECTED / HTTP/1.1\r\n"],
+    ["http", "a method has its case", "connect a:443 HTTP/1.1\r\n"],
     ["more", "nothing", ""],
     ["more", "a method", "GET"],
     ["more", "a piece of a line", "GET / HTTP/1.1\r"],
@@ -35,15 +47,31 @@ describe("the first bytes", () => {
     expect(judgeFirstBytes(Buffer.from(text, "latin1"), 100)).toBe(speech);
   });
 
-  test.each([HEAD, "GET /\u0001 HTTP/1.1\r\n", "PRI * HTTP/2.0\r\n", CLIENT_HELLO, "get key\r\n"])(
-    "come to the same however they are cut: %j",
-    (text) => {
-      const bytes = Buffer.from(text, "latin1");
-      const whole = judgeFirstBytes(bytes, 100);
-      for (let end = 1; end <= bytes.length; end++) {
-        const speech = judgeFirstBytes(bytes.subarray(0, end), 100);
-        expect(["more", whole]).toContain(speech);
-      }
-    },
-  );
+  test.each<[Speech, string]>([
+    ["http", "GET / HTTP/1.1"],
+    ["http", "GET / HTTP/1.1\r"],
+    ["other", "GET / HT"],
+    ["other", "hello"],
+    ["other", ""],
+    ["other", "\r\n"],
+  ])("are %s where nothing follows: %j", (speech, text) => {
+    expect(judgeFirstBytes(Buffer.from(text, "latin1"), 100, true)).toBe(speech);
+  });
+
+  test.each([
+    HEAD,
+    "CONNECT a:443 HTTP/1.1\r\n",
+    "GET /\u0001 HTTP/1.1\r\n",
+    " GET\t/ http/1.1 \v\r\n",
+    "PRI * HTTP/2.0\r\n",
+    CLIENT_HELLO,
+    "get key\r\n",
+  ])("come to the same however they are cut: %j", (text) => {
+    const bytes = Buffer.from(text, "latin1");
+    const whole = judgeFirstBytes(bytes, 100);
+    for (let end = 1; end <= bytes.length; end++) {
+      const speech = judgeFirstBytes(bytes.subarray(0, end), 100);
+      expect(["more", whole]).toContain(speech);
+    }
+  });
 });

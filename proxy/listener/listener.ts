@@ -184,14 +184,16 @@ export class Listener implements CallConnectionOwner {
 
   // --- what redirected calls say
 
-  passes(call: CallConnection, why: PassedWhy): void {
+  passes(why: PassedWhy): void {
     this.passedCalls[why]++;
+  }
+
+  connects(call: CallConnection): void {
     const others = this.#passing.get(call.endpoint) ?? new Set();
     this.#passing.set(call.endpoint, others.add(call));
   }
 
-  speaksHttp(call: CallConnection, socket: Socket, intercepted: Intercepted): void {
-    this.#connections.delete(call);
+  speaksHttp(socket: Socket, intercepted: Intercepted): void {
     this.#serve(socket, intercepted);
   }
 

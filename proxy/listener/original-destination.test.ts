@@ -39,6 +39,8 @@ describe("a call", () => {
     ["to the proxy itself", "127.0.0.1", "127.0.0.1", 19_472],
     ["to its other listener", "127.0.0.1", "::1", 19_471],
     ["to metadata", "127.0.0.1", "169.254.169.254", 80],
+    ["to metadata of Azure", "127.0.0.1", "168.63.129.16", 80],
+    ["to metadata of AWS over IPv6", "::1", "fd00:ec2::254", 80],
     ["to no port", "127.0.0.1", "10.0.0.5", 0],
   ])("%s goes nowhere", (_what, from, address, port) => {
     expect(own.mayCall({ address, port }, from, 0)).toBe(false);

@@ -1,14 +1,15 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { networkInterfaces } from "node:os";
 import { type Address, formatAddress } from "../../core/address.ts";
+import type { Networks } from "../../core/networks.ts";
 import type { IntendedAddress } from "../message/stream.ts";
+import { readOwnNetworks } from "./own-networks.ts";
 
 /**
  * Where an intercepted connection was meant to go, as the kernel remembers it.
  *
  * Before: listener/listener.ts. After: downstream/http1-connection.ts, exchange/exchange.ts.
- * THE ONE FILE that knows of `socket._handle.fd`, which Node does not document, and of koffi, by
- * which the kernel is asked; a test of both at the start says so if one of them has changed.
+ * THE ONE FILE of the proxy that knows of `socket._handle.fd`, which Node does not document, and of
+ * koffi, by which the kernel is asked; a test of both at the start says so if one of them has changed.
  * Invariant: a connection that was not redirected is not taken for one that was: it is none, or the
  * proxy would forward to itself, or wherever whoever dials it likes.
  * Once per connection, not per request.
@@ -59,7 +60,7 @@ export class OriginalDestinations {
 /** Judges where an intercepted connection may be delivered. */
 export class OwnAddresses {
   readonly #listenPorts: readonly number[];
-  #known: ReadonlySet<string> = new Set();
+  #known: Networks | null = null;
   #readAtMs = Number.NEGATIVE_INFINITY;
 
   /** The ports are the proxy's own. */
@@ -78,20 +79,21 @@ export class OwnAddresses {
 
   /**
    * Whether a call may go there: one that this machine made, `from` is who connected, and not to the
-   * proxy itself or to a link-local address, for which the caller needs no proxy.
+   * proxy itself, to a link-local address or to a cloud's metadata, for which the caller needs no proxy.
    */
   mayCall({ address, port }: IntendedAddress, from: string, nowMs: number): boolean {
-    if (port === 0 || LINK_LOCAL.test(address)) return false;
+    if (port === 0 || LINK_LOCAL.test(address) || METADATA.includes(address)) return false;
     if (!this.#isOwn(isMapped(from) ? from.slice(MAPPED.length) : from, nowMs)) return false;
     return !(this.#listenPorts.includes(port) && this.#isOwn(address, nowMs));
   }
 
   #isOwn(address: string, nowMs: number): boolean {
-    if (address.startsWith("127.") || address === "::1" || this.#known.has(address)) return true;
+    if (address.startsWith("127.") || address === "::1") return true;
+    if (this.#known?.includes(address) === true) return true;
     if (nowMs - this.#readAtMs < OWN_ADDRESSES_MS) return false;
     this.#readAtMs = nowMs;
-    this.#known = readOwnAddresses();
-    return this.#known.has(address);
+    this.#known = readOwnNetworks();
+    return this.#known.includes(address);
   }
 }
 
@@ -131,6 +133,8 @@ const SOCKADDR_BYTES = 28;
 const OWN_ADDRESSES_MS = 1_000;
 
 const LINK_LOCAL = /^(?:169\.254\.|fe[89ab][0-9a-f]:)/i;
+/** Metadata that is no link-local address: of AWS over IPv6, of Azure (intercept/rules.ts has them too). */
+const METADATA: readonly string[] = ["fd00:ec2::254", "168.63.129.16"];
 const MAPPED = "::ffff:";
 
 async function loadGetSocketOption(): Promise<GetSocketOption> {
@@ -186,9 +190,4 @@ function isSame(intended: IntendedAddress, socket: Socket): boolean {
 
 function isMapped(address: string | undefined): boolean {
   return address?.startsWith(MAPPED) === true && address.includes(".");
-}
-
-function readOwnAddresses(): ReadonlySet<string> {
-  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-  return new Set(all.map(({ address }) => address));
 }

@@ -306,6 +306,14 @@ describe("a call of a trace that came in with a key", () => {
       await get(proxy.port, { tag, fields: [traced(2)] });
     }
     await get(proxy.port, { tag: "jane-42", fields: [traced(3)] });
+    // Two tags in one request: it went where the last one says, and so does nobody know of its calls.
+    await get(proxy.port, { tag: "jane-42", fields: [traced(9)] });
+    await get(proxy.port, { tag: "mark-7", fields: [TAG, traced(9)] });
+    await get(proxy.port, { fields: [traced(10)] });
+    await get(proxy.port, { tag: "jane-42", fields: [traced(10)] });
+    for (const trace of [9, 10]) {
+      expect((await ask(proxy.outboundPort, "pricing", [traced(trace)])).body).toBe("pricing");
+    }
     expect((await ask(proxy.outboundPort, "pricing", [traced(2)])).body).toBe("pricing");
     expect((await ask(proxy.outboundPort, "pricing", [traced(4)])).body).toBe("pricing");
     const own = ["baggage: sandbox=mark-7", traced(3)];
@@ -407,6 +415,22 @@ describe("a redirected call that is no HTTP/1", () => {
     expect(plane.listener.passedCalls.silent).toBe(1);
   });
 
+  test("passes where it asks a forward proxy for a tunnel", async () => {
+    const at = await listenRaw((socket) => {
+      socket.on("data", (bytes) => void socket.write(`HTTP/1.1 200 OK\r\n\r\n${bytes}`));
+    });
+    const flags = { "cluster-networks": "10.0.0.0/8", "strip-outside": "true" };
+    for (const each of [{}, flags]) {
+      const plane = await startIntercepted({ at }, TABLE, each);
+      const connection = await open(plane.port);
+      const asked = "CONNECT api.test:443 HTTP/1.1\r\nhost: api.test:443\r\n\r\n";
+      connection.write(asked);
+      await connection.until((seen) => seen.endsWith("443\r\n\r\n"));
+      expect(connection.text).toBe(`HTTP/1.1 200 OK\r\n\r\n${asked}`);
+      expect(plane.listener.passedCalls.unreadable).toBe(1);
+    }
+  });
+
   test("is reset where nobody listens", async () => {
     const plane = await startIntercepted({ at: NOBODY }, TABLE);
     const connection = await open(plane.port);
@@ -475,6 +499,117 @@ test("what has begun like HTTP/1 is never passed, however long it takes", async 
   const seen = await sendRaw(plane.port, "GET / HT");
   expect([seen.status, seen.fields["forklane-fault"]]).toEqual([408, "head-timeout; by=shop/cart"]);
   expect(stranger.connections).toBe(0);
+});
+
+describe("who connects long before it speaks", () => {
+  /** Connects, and waits until the proxy has connected to where it was dialled. */
+  async function openLate(plane: { readonly port: number }, dialled: { connections: number }) {
+    const before = dialled.connections;
+    const connection = await Connection.open(plane.port);
+    onTestFinished(() => connection.close());
+    await expect.poll(() => dialled.connections).toBe(before + 1);
+    return connection;
+  }
+
+  test("has its request read all the same, and its tag taken off where it leaves the cluster", async () => {
+    const { pricing, fork, stranger } = await startCallees();
+    const limits = { detectMs: 50 };
+    const table = tableOf(pricing.at, fork.at);
+    const outside = { "cluster-networks": "10.0.0.0/8", "strip-outside": "true" };
+    const strips = await startIntercepted(stranger, table, outside, limits);
+    const leaving = await openLate(strips, stranger);
+    leaving.write(`GET / HTTP/1.1\r\nhost: a\r\n${TAG}\r\nforklane-key: jane-42\r\n\r\n`);
+    expect((await leaving.response()).body).toBe("stranger");
+    expect(stranger.requests[0]?.head).toBe("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    const plane = await startIntercepted(stranger, table, {}, limits);
+    const named = await openLate(plane, stranger);
+    for (const piece of ["GET", " / HTTP/1.1\r\n", `host: pricing\r\n${TAG}\r\n\r\n`]) {
+      named.write(piece);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect((await named.response()).body).toBe("fork");
+    for (const { listener } of [strips, plane]) {
+      expect(listener.passedCalls).toEqual({ outside: 0, silent: 0, unreadable: 0 });
+    }
+  });
+
+  test("is refused where what it says at last is malformed, or never ends", async () => {
+    const { stranger } = await startCallees();
+    const limits = { detectMs: 50, headTimeoutMs: 100 };
+    const plane = await startIntercepted(stranger, tableOf(NOBODY, NOBODY), {}, limits);
+    for (const [text, status] of [
+      ["GET /a b HTTP/1.1\r\nhost: a\r\n\r\n", 400],
+      ["GET / HT", 408],
+    ] as const) {
+      const connection = await openLate(plane, stranger);
+      connection.write(text);
+      expect((await connection.response()).status).toBe(status);
+    }
+    expect(stranger.requests).toHaveLength(0);
+  });
+
+  test("passes where it is no HTTP/1 then, or ends without a word", async () => {
+    let connections = 0;
+    const at = await listenRaw((socket) => {
+      connections++;
+      socket.on("data", (bytes) => void socket.write(bytes));
+      socket.on("end", () => socket.end("bye"));
+    });
+    const dialled = {
+      get connections() {
+        return connections;
+      },
+    };
+    const plane = await startIntercepted({ at }, tableOf(NOBODY, NOBODY), {}, { detectMs: 50 });
+    for (const [text, passed] of [
+      ["{all of it, and more}", { outside: 0, silent: 0, unreadable: 1 }],
+      ["", { outside: 0, silent: 1, unreadable: 1 }],
+    ] as const) {
+      const connection = await openLate(plane, dialled);
+      if (text !== "") {
+        connection.write(text);
+        await connection.until((seen) => seen === text);
+        // What comes after the first answer, too.
+        connection.write(text);
+        await connection.until((seen) => seen === text + text);
+      }
+      connection.socket.end();
+      await connection.until(() => false);
+      expect([connection.text, connection.closed]).toEqual([`${text}${text}bye`, "ended"]);
+      expect(plane.listener.passedCalls).toEqual(passed);
+    }
+    await expect.poll(() => plane.listener.connections).toBe(0);
+  });
+
+  test("sees the end of the other side, and is closed by a drain while both are silent", async () => {
+    const sockets: Socket[] = [];
+    const at = await listenRaw((socket) => {
+      sockets.push(socket);
+      if (sockets.length === 1) socket.end();
+    });
+    const plane = await startIntercepted({ at }, tableOf(NOBODY, NOBODY), {}, { detectMs: 50 });
+    const told = await Connection.open(plane.port);
+    await told.until(() => false);
+    expect(told.closed).toBe("ended");
+    told.close();
+    await expect.poll(() => plane.listener.connections).toBe(0);
+    const silent = await Connection.open(plane.port);
+    await expect.poll(() => sockets.length).toBe(2);
+    expect(await plane.listener.drain()).toBe(0);
+    await silent.until(() => false);
+    expect([silent.closed, plane.listener.closedUntold]).toEqual(["reset", 1]);
+  });
+});
+
+test("a request line without its end is no more passed than one with it", async () => {
+  const { stranger } = await startCallees();
+  const plane = await startIntercepted(stranger, tableOf(NOBODY, NOBODY));
+  const connection = await Connection.open(plane.port);
+  onTestFinished(() => connection.close());
+  connection.socket.end("GET / HTTP/1.1");
+  await connection.until(() => false);
+  expect(stranger.connections).toBe(0);
+  expect(plane.listener.passedCalls).toEqual({ outside: 0, silent: 0, unreadable: 0 });
 });
 
 test("calls of what is still in progress are let in until it is over", async () => {

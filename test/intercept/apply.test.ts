@@ -138,6 +138,33 @@ describe("what stands in the way is named, and nothing is written", () => {
     }
   });
 
+  test("rules of nftables that are none of iptables'", () => {
+    const nft = (text: string) => host.must(["nft", ...text.split(" ")]);
+    nft("add table inet mesh");
+    try {
+      nft("add chain inet mesh pre { type nat hook prerouting priority -100 ; }");
+      nft("add chain inet mesh out { type nat hook output priority -100 ; }");
+      nft("add chain inet mesh take");
+      nft("add rule inet mesh out meta l4proto tcp ip daddr != 127.0.0.0/8 goto take");
+      nft("add rule inet mesh take meta l4proto tcp redirect to :99");
+      must(["--inbound-ports", "8080"]);
+      must(["--remove"]);
+      const calls = refusal();
+      expect(calls).toMatchObject({ status: 2, code: "intercept-conflict" });
+      expect(calls.detail).toContain(
+        "the nftables table inet mesh redirects connections here already (nft): chain take handle",
+      );
+      nft("flush chain inet mesh out");
+      must(PORTS);
+      must(["--remove"]);
+      nft("add rule inet mesh pre tcp dport { 80, 8000-8100 } jump take");
+      expect(refusal().detail).toContain("the nftables table inet mesh");
+      must(["--inbound-ports", "9000"]);
+    } finally {
+      nft("delete table inet mesh");
+    }
+  });
+
   test("rules in both backends", () => {
     for (const program of ["iptables-nft", "iptables-legacy"]) {
       host.must([program, "-t", "nat", "-A", "OUTPUT", "-p", "udp", "-j", "ACCEPT"]);

@@ -47,17 +47,26 @@ function state(): string {
 }
 
 /**
- * Runs the command with one program replaced by a shell script, in which `$REAL` is the real one and
+ * Runs the command with programs replaced by shell scripts, in which `$REAL` is the real one and
  * `is_test` tells whether the rules are only to be checked.
  */
-function withProgram(name: string, script: string, flags: readonly string[]): Outcome {
+function withPrograms(
+  scripts: Readonly<Record<string, string>>,
+  flags: readonly string[],
+): Outcome {
   const folder = mkdtempSync(join(network.folder, "bin-"));
-  const real = host.must(["which", name]).trim();
-  const text = `#!/bin/sh\nREAL=${real}\nis_test() { case " $* " in *" --test "*) true;; *) false;; esac; }\n${script}\n`;
-  writeFileSync(join(folder, name), text);
-  chmodSync(join(folder, name), 0o755);
+  const isTest = 'is_test() { case " $* " in *" --test "*) true;; *) false;; esac; }';
+  for (const [name, script] of Object.entries(scripts)) {
+    const program = join(folder, name);
+    writeFileSync(program, `#!/bin/sh\nREAL=${host.pathOf(name)}\n${isTest}\n${script}\n`);
+    chmodSync(program, 0o755);
+  }
   const path = `PATH=${folder}:${process.env["PATH"]}`;
   return host.run(["env", path, ...INTERCEPT, ...flags, "--json"]);
+}
+
+function withProgram(name: string, script: string, flags: readonly string[]): Outcome {
+  return withPrograms({ [name]: script }, flags);
 }
 
 describe.each(["nft", "legacy"])(
@@ -83,6 +92,22 @@ describe.each(["nft", "legacy"])(
       expect(withProgram(program, REFUSES, other).status).toBe(1);
       expect(rules(backend)).toBe(before);
       expect(state()).toBe("in-place");
+    });
+
+    test("what cannot be put back either is said", () => {
+      // Carries out rules once.
+      const once = `is_test "$@" || { [ -e "$0.done" ] && { echo "worn out" >&2; exit 1; }; touch "$0.done"; }; exec $REAL "$@"`;
+      const programs = { [program]: REFUSES, [`iptables-${backend}-restore`]: once };
+      const outcome = withPrograms(programs, [...PORTS, ...by]);
+      const failed = problemOf(outcome);
+      expect(failed).toMatchObject({ status: 1, code: "intercept-failed" });
+      expect(failed.detail).toMatch(
+        /out of memory; the rules for IPv4 are changed, .*: .*worn out/,
+      );
+      expect(outcome.stdout).not.toContain("nothing was changed");
+      expect(state()).toBe("broken");
+      must(["--remove"]);
+      expect(state()).toBe("absent");
     });
 
     test("a command that is killed there leaves what the next one repairs", () => {
@@ -125,6 +150,25 @@ describe("several at once", () => {
     must(PORTS);
     expect(state()).toBe("in-place");
   });
+
+  test.each([
+    ["says that it watches", "(asking) => asking.on('error', () => 0).end('watching')"],
+    ["says nothing", "() => undefined"],
+  ])(
+    "a stranger who keeps the lock and %s is named, and keeps nobody back",
+    async (_how, answer) => {
+      const script = `require("node:net").createServer(${answer}).listen("\\0forklane-intercept", () => console.log("kept"))`;
+      await host.start([process.execPath, "-e", script], "kept", "nobody");
+      for (const flags of [PORTS, ["--remove"]]) {
+        const { status, stderr } = host.run([...INTERCEPT, ...flags]);
+        expect([status, stderr]).toEqual([0, expect.stringContaining("is kept by user 65534")]);
+      }
+      expect(state()).toBe("absent");
+      const rules = await host.start([...INTERCEPT, ...PORTS, "--fail", "open"], "aside");
+      await rules.stop("SIGTERM");
+      expect(state()).toBe("absent");
+    },
+  );
 
   test("two hosts do not wait for each other", async () => {
     await host.start([...INTERCEPT, ...PORTS, "--fail", "open"], "aside");

@@ -1,6 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Host, Network } from "./network.ts";
@@ -65,20 +64,13 @@ func main() {
 }
 `;
 
-/** Builds the Go client; what is built is kept outside the checkout. */
+/** Builds the Go client. */
 function goClient(): string {
-  const folder = join(tmpdir(), "forklane-go");
-  mkdirSync(folder, { recursive: true });
-  const source = join(folder, "ask.go");
-  writeFileSync(source, GO);
-  const env = {
-    ...process.env,
-    GOCACHE: join(folder, "cache"),
-    GOFLAGS: "-mod=mod",
-    GO111MODULE: "off",
-  };
-  execFileSync("go", ["build", "-o", join(folder, "ask"), source], { env, timeout: 110_000 });
-  return join(folder, "ask");
+  const program = join(network.folder, "ask");
+  const env = { ...process.env, GOFLAGS: "-mod=mod", GO111MODULE: "off" };
+  const words = ["build", "-o", program, fileOf("ask.go", GO)];
+  execFileSync("go", words, { env, timeout: 110_000 });
+  return program;
 }
 
 function fileOf(name: string, text: string): string {

@@ -85,14 +85,27 @@ describe("connections to the service's ports", () => {
 
   test("pass each of several workers in the same way", async () => {
     await startCart({ flags: ["--workers", "2"] });
-    for (const host of [cart.ipv4, `[${cart.ipv6}]`]) {
-      // Enough that both have taken some.
-      for (let i = 0; i < 8; i++) {
-        const port = 8080 + (i % 2);
-        expect(curl(`http://${host}:${port}/`)).toMatchObject({ name: "baseline", port });
-        expect(curl(`http://${host}:${port}/`, PROBE)).toMatchObject({ status: 424 });
-      }
-    }
+    const script = `
+import http.client, time
+held = []
+for i in range(200):
+    host, port = ("${cart.ipv4}", "${cart.ipv6}")[i % 2], 8080 + i // 2 % 2
+    c = http.client.HTTPConnection(host, port, timeout=10); held.append(c)
+    for tag in ("", "nobodys!"):
+        c.request("GET", "/", headers={"baggage": "sandbox=" + tag} if tag else {})
+        r = c.getresponse(); body = r.read().decode()
+        right = r.status == 424 if tag else '"name":"baseline","port":%d' % port in body
+        print("right" if right else "wrong %s %s" % (r.status, body), flush=True)
+    time.sleep(0.05)
+`;
+    const client = await caller.start(["python3", "-u", "-c", script], "right");
+    // Connections stay open, until each worker has some.
+    const takers = () => {
+      const sockets = cart.must(["ss", "-Htnp", "state", "established", "sport = :19471"]);
+      return new Set(sockets.match(/pid=\d+/g)).size;
+    };
+    await expect.poll(takers, { timeout: 20_000 }).toBe(2);
+    expect(client.output()).not.toContain("wrong");
   });
 
   test("with a tag reach the fork on another machine, over IPv4 and IPv6", async () => {
@@ -101,6 +114,23 @@ describe("connections to the service's ports", () => {
     expect(curl(`http://${cart.ipv4}:8080/`, TAG)).toMatchObject({ status: 200, name: "fork" });
     expect(curl(`http://[${cart.ipv6}]:8080/`, TAG)).toMatchObject({ status: 200, name: "fork" });
     expect(curl(`http://${cart.ipv4}:8080/`)).toMatchObject({ status: 200, name: "baseline" });
+  });
+
+  test("reach it at an address that is this machine's by a route only, over IPv4 and IPv6", async () => {
+    const ways = [
+      ["-4", "203.0.113.9", cart.ipv4],
+      ["-6", "2001:db8::9", cart.ipv6],
+    ] as const;
+    for (const [version, address, via] of ways) {
+      cart.must(["ip", version, "route", "add", "local", address, "dev", "lo"]);
+      caller.must(["ip", version, "route", "add", address, "via", via]);
+    }
+    await startCart();
+    for (const [, address] of ways) {
+      const url = `http://${address.includes(":") ? `[${address}]` : address}:8080/`;
+      expect(curl(url)).toMatchObject({ status: 200, name: "baseline" });
+      expect(curl(url, PROBE)).toMatchObject({ status: 424 });
+    }
   });
 
   test("reach a service that listens at the pod's address only", async () => {
@@ -155,12 +185,31 @@ describe("what is left alone", () => {
 
 test("who dials the proxy itself is refused, and it connects to nobody", async () => {
   await startCart();
+  cart.must(["ip", "route", "add", "169.254.0.0/16", "dev", "eth0"]);
+  const opened = countOpened();
   for (const host of [cart.ipv4, `[${cart.ipv6}]`]) {
-    expect(curl(`http://${host}:19471/`, ["-H", "Host: 169.254.169.254"]).status).toBe(421);
+    for (const named of ["169.254.169.254", `${fork.ipv4}:8080`, "127.0.0.1:8080"]) {
+      expect(curl(`http://${host}:19471/`, ["-H", `Host: ${named}`]).status).toBe(421);
+    }
   }
+  expect(opened()).toBe(0);
   const metrics = caller.must(["curl", "-sS", `http://${cart.ipv4}:19470/metrics`]);
-  expect(metrics).toMatch(/^forklane_faults_total\{code="not-intercepted"\} 2$/m);
+  expect(metrics).toMatch(/^forklane_faults_total\{code="not-intercepted"\} 6$/m);
+  curl(`http://${cart.ipv4}:8080/`);
+  expect(opened()).toBe(1);
 });
+
+/** Has the kernel count the connections that the proxy's user opens from now on, of both IP versions. */
+function countOpened(): () => number {
+  const programs = ["iptables-nft", "ip6tables-nft"];
+  const rule = ["OUTPUT", "-p", "tcp", "--syn", "-m", "owner", "--uid-owner", "7470"];
+  for (const program of programs) cart.must([program, "-t", "mangle", "-I", ...rule]);
+  return () =>
+    programs
+      .map((program) => cart.must([program, "-t", "mangle", "-S", "OUTPUT", "-v"]))
+      .map((listed) => Number(/--uid-owner 7470 -c (\d+)/.exec(listed)?.[1]))
+      .reduce((sum, count) => sum + count);
+}
 
 test("a connection that exists when the rules arrive goes on as it was, a new one is taken", async () => {
   await startCart({ rules: [] });

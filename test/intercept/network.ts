@@ -1,13 +1,18 @@
 /** Hosts for the suite: network namespaces on one bridge, with real programs and real rules in them. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ROOT } from "../repository.ts";
 
-/** What all namespaces and links of ours begin with: leftovers of a crashed run are found by it. */
+/**
+ * What all namespaces and links of ours begin with, and the process that made them: several runs at
+ * once leave each other alone, and leftovers of one that crashed are found. With an index behind it,
+ * a link's name has at most 15 characters.
+ */
 const PREFIX = "flt";
-const BRIDGE = `${PREFIX}-br`;
+const OWN_PREFIX = `${PREFIX}${process.pid}`;
+const BRIDGE = `${OWN_PREFIX}-br`;
 const MISSING = "run it as root, after test/tools/install.sh intercept";
 const PROGRAM_MS = 30_000;
 /** How long a process may take to say that it is ready, on a busy machine. */
@@ -35,19 +40,17 @@ export type User = "proxy" | "nobody";
 /** One host: a namespace with an address of each IP version. */
 export class Host {
   readonly namespace: string;
+  /** The other end of its `eth0`, outside. */
+  readonly link: string;
   readonly ipv4: string;
   readonly ipv6: string;
   readonly #running = new Set<Running>();
 
-  constructor(namespace: string, index: number) {
-    this.namespace = namespace;
+  constructor(name: string, index: number) {
+    this.namespace = `${OWN_PREFIX}-${name}`;
+    this.link = `${OWN_PREFIX}-${index}`;
     this.ipv4 = `198.18.0.${index}`;
     this.ipv6 = `fd00:f0::${index.toString(16)}`;
-  }
-
-  /** The other end of its `eth0`, outside. */
-  get link(): string {
-    return `${PREFIX}v-${this.namespace.slice(PREFIX.length + 1)}`;
   }
 
   /** Runs a program to its end; never throws for what it answers. */
@@ -68,6 +71,11 @@ export class Host {
     const { status, stdout, stderr } = this.run(command, input);
     if (status === 0) return stdout;
     throw new Error(`${command.join(" ")} in ${this.namespace}: ${stderr || stdout}`);
+  }
+
+  /** Where a program is found. */
+  pathOf(program: string): string {
+    return this.must(["sh", "-c", `command -v ${program}`]).trim();
   }
 
   /** The command `forklane`, from this checkout. */
@@ -92,7 +100,7 @@ export class Host {
   /** Starts a process and waits until it has written `ready`. */
   async start(command: readonly string[], ready: string | RegExp, user?: User): Promise<Running> {
     const [program = "", ...args] = this.#words(command, user);
-    const child = spawn(program, args, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(program, args, { cwd: ROOT, stdio: ["pipe", "pipe", "pipe"] });
     let output = "";
     child.stdout.on("data", (bytes) => (output += bytes));
     child.stderr.on("data", (bytes) => (output += bytes));
@@ -166,25 +174,14 @@ export class Network {
     return new Network();
   }
 
-  /** Adds a host; names are short, since a link's name has at most 15 characters. */
+  /** Adds a host. */
   addHost(name: string): Host {
-    const namespace = `${PREFIX}-${name}`;
-    const host = new Host(namespace, this.#hosts.length + 1);
+    const host = new Host(name, this.#hosts.length + 1);
+    const { namespace, link } = host;
     root(["ip", "netns", "add", namespace]);
-    root([
-      "ip",
-      "link",
-      "add",
-      `${PREFIX}v-${name}`,
-      "type",
-      "veth",
-      "peer",
-      "name",
-      "eth0",
-      "netns",
-      namespace,
-    ]);
-    root(["ip", "link", "set", `${PREFIX}v-${name}`, "master", BRIDGE, "up"]);
+    const peer = ["peer", "name", "eth0", "netns", namespace];
+    root(["ip", "link", "add", link, "type", "veth", ...peer]);
+    root(["ip", "link", "set", link, "master", BRIDGE, "up"]);
     host.must(["ip", "link", "set", "lo", "up"]);
     host.must(["ip", "link", "set", "eth0", "up"]);
     host.must(["ip", "address", "add", `${host.ipv4}/24`, "dev", "eth0"]);
@@ -240,16 +237,26 @@ function clearTables(host: Host, program: string): void {
 
 /** By our own prefix only: namespaces with their processes, and the links that are left. */
 function removeLeftovers(): void {
-  const namespaces = root(["ip", "netns", "list"]).match(new RegExp(`^${PREFIX}-\\S+`, "gm")) ?? [];
-  for (const namespace of namespaces) {
+  for (const namespace of leftovers(root(["ip", "netns", "list"]), /^(\S+)/gm)) {
     const pids = root(["ip", "netns", "pids", namespace]).split("\n").filter(Boolean);
     for (const pid of pids) killQuietly(Number(pid));
     root(["ip", "netns", "delete", namespace]);
   }
-  const links = root(["ip", "-o", "link", "show"]).matchAll(
-    new RegExp(` (${PREFIX}v?-[^:@]+)[:@]`, "g"),
-  );
-  for (const [, link = ""] of links) spawnSync("ip", ["link", "delete", link]);
+  for (const link of leftovers(root(["ip", "-o", "link", "show"]), /^\d+: ([^:@]+)[:@]/gm)) {
+    spawnSync("ip", ["link", "delete", link]);
+  }
+}
+
+/** Names of this process, and of those that are no more. */
+function leftovers(list: string, names: RegExp): string[] {
+  return [...list.matchAll(names)].flatMap(([, name = ""]) => {
+    const pid = Number(new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1] ?? Number.NaN);
+    return pid === process.pid || (pid > 0 && !isAlive(pid)) ? [name] : [];
+  });
+}
+
+function isAlive(pid: number): boolean {
+  return existsSync(`/proc/${pid}`);
 }
 
 /** `ip link` outside of all hosts. */

@@ -20,7 +20,12 @@ beforeAll(() => {
 afterEach(async () => await network.clear());
 afterAll(async () => await network?.remove());
 
+/** Everybody but the workloads of the table is outside. */
+const ELSEWHERE = ["--cluster-networks", "192.0.2.0/24"];
 const NETWORKS = ["--cluster-networks", "198.18.0.0/16,fc00::/7"];
+
+/** A busy machine may take its time between a connection and its first byte. */
+const PATIENT = ["--limit", "detectMs=10000"];
 
 /** A table in a file that the proxy's user may read. */
 function tableFile(name: string, workloads: object): string {
@@ -46,19 +51,24 @@ function pricingTable(more: object = {}): object {
 }
 
 /** All services, and the proxy of cart's calls. */
-async function startCart({ rules = ["--outbound"], flags = [] as string[], more = {} } = {}) {
+async function startCart({
+  rules = ["--outbound"],
+  flags = [] as string[],
+  more = {},
+  networks = NETWORKS,
+} = {}) {
   await pricing.startService("baseline", "::", [8080]);
   await fork.startService("fork", "::", [8080]);
   await stranger.startService("stranger", "::", [8080]);
-  const proxy = await startProxy(flags, more);
+  const proxy = await startProxy([...networks, ...flags], more);
   if (rules.length > 0) intercept(rules);
   return proxy;
 }
 
-async function startProxy(flags: readonly string[] = [], more: object = {}) {
+async function startProxy(flags: readonly string[], more: object) {
   return await cart.startProxy([
     ...["--mode", "outbound", "--listen", "[::]:19472", "--admin", "0.0.0.0:19470", "--intercept"],
-    ...["--table", tableFile("cart", pricingTable(more)), ...NETWORKS, ...flags],
+    ...["--table", tableFile("cart", pricingTable(more)), ...PATIENT, ...flags],
   ]);
 }
 
@@ -74,6 +84,7 @@ function curl(url: string, more: readonly string[] = []) {
   return { status: Number(status), ...(body.startsWith("{") ? JSON.parse(body) : { text: body }) };
 }
 
+const SOON = { timeout: 20_000 };
 const TAG = ["-H", "baggage: sandbox=jane-42"];
 const STRICT = ["-H", "baggage: sandbox=nobodys!"];
 
@@ -128,10 +139,36 @@ for tag in ("jane-42", "mark-7", "jane-42"):
   });
 
   test("that leave the cluster carry no tag where told", async () => {
-    await startCart({ flags: ["--cluster-networks", "192.0.2.0/24", "--strip-outside"] });
-    expect(curl(`http://${stranger.ipv4}:8080/`, TAG)).toMatchObject({ name: "stranger" });
+    await startCart({ networks: ELSEWHERE, flags: ["--strip-outside"] });
+    await startEcho(stranger, 9090);
+    const fields = ["baggage: a=1,sandbox=jane-42", "cookie: forklane-key=jane-42; b=2"];
+    const ask = fields.flatMap((field) => ["-H", field]);
+    const came = cart.must(["curl", "-sS", ...ask, `http://${stranger.ipv4}:9090/`]);
+    expect(came).toMatch(/^GET \/ [\s\S]*baggage: a=1\r\ncookie: b=2\r\n/);
+    expect(came).not.toContain("jane-42");
     expect(passed("outside")).toBe(0);
     expect(curl(`http://${pricing.ipv4}:8080/`, TAG)).toMatchObject({ name: "fork" });
+  });
+
+  test("that leave the cluster carry none either where they are begun late", async () => {
+    await startCart({
+      networks: ELSEWHERE,
+      flags: ["--strip-outside", "--limit", "detectMs=100"],
+    });
+    const listener = await startEcho(stranger, 9090);
+    const script = `
+import socket, sys
+s = socket.create_connection(("${stranger.ipv4}", 9090), timeout=20)
+print("connected", flush=True); sys.stdin.readline()
+s.sendall(b"GET / HTTP/1.1\\r\\nHost: a\\r\\nbaggage: a=1,sandbox=jane-42\\r\\nforklane-key: jane-42\\r\\n\\r\\n")
+print(s.recv(65536).decode(), flush=True)
+`;
+    const client = await cart.start(["python3", "-c", script], "connected");
+    // The proxy has taken it for silent.
+    await expect.poll(() => listener.output(), SOON).toContain("accepted");
+    client.child.stdin?.write("\n");
+    await expect.poll(() => client.output(), SOON).toContain("a=1");
+    expect(client.output()).not.toContain("jane-42");
   });
 
   test("next to a fork carry its key, and none to nobody known", async () => {
@@ -140,6 +177,23 @@ for tag in ("jane-42", "mark-7", "jane-42"):
     expect(curl(`http://${stranger.ipv4}:8080/`)).toMatchObject({ name: "stranger" });
   });
 });
+
+/** Answers a request by what came, and says when a connection comes. */
+async function startEcho(host: Host, port: number) {
+  const script = `
+import socket
+s = socket.create_server(("0.0.0.0", ${port})); print("ready", flush=True)
+while True:
+    c, _ = s.accept(); print("accepted", flush=True); came = b""
+    while b"\\r\\n\\r\\n" not in came:
+        more = c.recv(65536)
+        if not more: break
+        came += more
+    if came: c.sendall(b"HTTP/1.1 200 OK\\r\\nConnection: close\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(came) + came)
+    c.close()
+`;
+  return await host.start(["python3", "-u", "-c", script], "ready");
+}
 
 describe("what is left alone", () => {
   test("ports and networks that are excluded, the machine itself, the proxy's user", async () => {
@@ -200,8 +254,18 @@ print("ready", flush=True); s.serve_forever()
     expect(passed("unreadable")).toBe(1);
   });
 
-  test("a protocol whose server speaks first, and half of a connection", async () => {
+  test("what asks a forward proxy for a tunnel", async () => {
     await startCart();
+    const listener = await startEcho(stranger, 3128);
+    const ask = ["-p", "-x", `http://${stranger.ipv4}:3128`, "-v"];
+    const { stderr } = cart.run(["curl", "-sS", "-m", "10", ...ask, "http://api.test:443/"]);
+    await expect.poll(() => listener.output(), SOON).toContain("accepted");
+    expect(stderr).toMatch(/CONNECT api\.test:443[\s\S]*< HTTP\/1\.1 200 OK/);
+    expect(passed("unreadable")).toBe(1);
+  });
+
+  test("a protocol whose server speaks first, and half of a connection", async () => {
+    await startCart({ flags: ["--limit", "detectMs=100"] });
     const server = `
 import socket
 s = socket.create_server(("0.0.0.0", 2525)); print("ready", flush=True)
@@ -293,7 +357,7 @@ s = http.server.ThreadingHTTPServer(("0.0.0.0", 8080), H); print("ready", flush=
     await cart.start(["python3", "-u", "-c", forward], "ready");
     await cart.startProxy([
       ...["--listen", "[::]:19471", "--outbound-listen", "[::]:19472", "--intercept"],
-      ...["--table", tableFile("both", pricingTable()), ...NETWORKS],
+      ...["--table", tableFile("both", pricingTable()), ...NETWORKS, ...PATIENT],
       ...["--trust-tags-from", "198.18.0.0/16"],
     ]);
     intercept(["--inbound-ports", "8080", "--outbound"]);

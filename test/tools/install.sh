@@ -40,9 +40,12 @@ group_http1-peers() {
 
 group_intercept() {
   need iptables iptables iptables --version
+  need nft nftables nft --version
   need ip iproute2 ip -V
   need setpriv util-linux setpriv --version
   need curl curl curl --version
+  need openssl openssl openssl version
+  need sysctl procps sysctl --version
   need python3 python3 python3 --version
   need java default-jre-headless java --version
   need go golang-go go version
