@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { defineConfig, type ViteUserConfig } from "vitest/config";
 
 /** Folder of the reports that `.ci/run` counts, relative to the checkout; not kept in git. */
@@ -27,6 +28,7 @@ export function suiteConfig(
   return defineConfig({
     test: {
       include,
+      setupFiles: [join(import.meta.dirname, "property-seed.ts")],
       testTimeout: timeoutMs,
       hookTimeout: timeoutMs,
       // What a test polls for comes at once, or late on a busy machine; a second is too little then.

@@ -2,6 +2,9 @@ import { BenchError } from "../bench-error.ts";
 import { quantilesOf } from "../measure/quantile.ts";
 import { type LoadPlan, type LoadReport, SAMPLES_MAX } from "./load-plan.ts";
 
+/** How long after its time a run waits for the first answer, in milliseconds. */
+const FIRST_ANSWER_MS = 30_000;
+
 /** Collects the latencies of a run, without those of its warm-up. Takes ms, answers microseconds. */
 export class LoadSamples {
   readonly #beginMs: number;
@@ -14,14 +17,16 @@ export class LoadSamples {
     this.#endMs = this.#beginMs + plan.durationMs;
   }
 
-  /** True when the time is over, or SAMPLES_MAX are there. */
+  /** True when the time is over, or SAMPLES_MAX are there. A machine that stalls may need longer for one. */
   isOver(nowMs: number): boolean {
-    return nowMs >= this.#endMs || this.#latencies.length >= SAMPLES_MAX;
+    if (this.#latencies.length >= SAMPLES_MAX) return true;
+    return nowMs >= this.#endMs + (this.#latencies.length === 0 ? FIRST_ANSWER_MS : 0);
   }
 
   /** Takes one answer; `dueMs` is when its request should have left, `lateMs` how much later it did. */
   add(dueMs: number, nowMs: number, lateMs: number): void {
-    if (dueMs < this.#beginMs || dueMs >= this.#endMs) return;
+    if (dueMs < this.#beginMs) return;
+    if (dueMs >= this.#endMs && this.#latencies.length > 0) return;
     this.#latencies.push((nowMs - dueMs) * 1_000);
     this.#lateness.push(lateMs * 1_000);
   }

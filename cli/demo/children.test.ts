@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -54,14 +55,21 @@ test("some can be stopped before the others", async () => {
 
 test("a child that does not stop is killed at the deadline", async () => {
   children = new Children(50);
-  children.start(
-    "deaf",
-    await script("process.on('SIGTERM', () => {}); setInterval(() => {}, 1000)"),
-    [],
-  );
+  const deaf = join(folder, "deaf");
+  const source = `
+    import { writeFileSync } from "node:fs";
+    process.on("SIGTERM", () => {});
+    writeFileSync(${JSON.stringify(deaf)}, "");
+    setInterval(() => {}, 1000);
+  `;
+  children.start("deaf", await script(source), []);
+  await expect.poll(() => existsSync(deaf), { timeout: 30_000 }).toBe(true);
+  const startedMs = performance.now();
   await children.stop();
+  // It outlived what it was asked to end by, so what ended it is what nobody can ignore.
+  expect(performance.now() - startedMs).toBeGreaterThanOrEqual(49);
   expect(children.pids).toEqual([]);
-});
+}, 60_000);
 
 async function script(source: string): Promise<string> {
   const path = join(folder, `${Math.random().toString(36).slice(2)}.mjs`);

@@ -7,7 +7,8 @@ import { CONTROL_ARM_TAG, DEMO_PATH } from "./screen.ts";
 import { workloadOf } from "./shop.ts";
 
 const PROBES = 5;
-const OBSERVE_MS = 400;
+/** After the last answer: long enough for the call that the variant `async` makes then. */
+const OBSERVE_MS = 1_000;
 const TIMEOUT_MS = 5_000;
 
 /** Lets the doctor examine the demo, through its edge. */

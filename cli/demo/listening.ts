@@ -4,8 +4,11 @@ import { askControl } from "../ask-control.ts";
 import { CliError } from "../cli-error.ts";
 import { DEMO_HOST } from "./ports.ts";
 
-/** How long a process may take until it is up, in milliseconds: a slow machine, ten starting at once. */
-const START_MS = 15_000;
+/**
+ * How long a process may take until it is up, in milliseconds: a slow machine, ten starting at once.
+ * One that died is not waited for: its end aborts the signal.
+ */
+const START_MS = 60_000;
 
 /** Time between two looks, in milliseconds. */
 const LOOK_MS = 20;

@@ -81,7 +81,8 @@ async function answer(
     return;
   }
   try {
-    const answers = await callAll(options, agent, row, contextOf(incoming));
+    const answered = new Promise<void>((resolve) => response.once("finish", resolve));
+    const answers = await callAll(options, agent, row, contextOf(incoming), answered);
     send(response, 200, { ...identity, ...row.says(options.version, answers), ...answers });
   } catch (error) {
     send(response, 502, { ...identity, failed: error instanceof Error ? error.message : "" });
@@ -93,6 +94,7 @@ async function callAll(
   agent: Agent,
   row: ShopRow,
   context: OutgoingHeaders,
+  answered: Promise<void>,
 ): Promise<Partial<Record<ShopService, ShopAnswer>>> {
   const broken = options.broken ?? null;
   const answers = await Promise.all(
@@ -107,7 +109,7 @@ async function callAll(
         return [[callee, await call(callee, address, agent, headers)] as const];
       }
       const later = () => call(callee, address, agent, headers).catch(() => undefined);
-      setTimeout(later, ASYNC_DELAY_MS);
+      void answered.then(() => setTimeout(later, ASYNC_DELAY_MS));
       return [];
     }),
   );

@@ -89,6 +89,19 @@ describe("a stop", () => {
     expect(book.failed).toEqual([]);
   });
 
+  test.each(["1", "2"])("told twice ends at once, with %s workers", async (workers) => {
+    const baseline = await startUpstream(response("ok"));
+    const limits = { drainMs: 60_000 };
+    const proxy = await ProxyProcess.start({ baseline: baseline.at, flags: { workers }, limits });
+    const unfinished = await open(proxy.port);
+    unfinished.write("GET / HTTP/1.1\r\n");
+    proxy.signal("SIGTERM");
+    const isReady = async () => (await fetch(`${proxy.admin}/ready`)).ok;
+    await expect.poll(isReady).toBe(false);
+    proxy.signal("SIGTERM");
+    expect(await proxy.exit).toBe(1);
+  });
+
   test("answers requests that were sent together before it says close", async () => {
     const baseline = await startUpstream(response("ok"));
     const limits = { drainAcceptMs: 1, drainMs: 10_000 };

@@ -1,6 +1,8 @@
+import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { setTimeout as wait } from "node:timers/promises";
+import { setImmediate as turn, setTimeout as wait } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { HandClock } from "../../proxy/watch/watched-proxy.fake.ts";
 import { Connection, get } from "../harness/client.ts";
 import { listenRaw, startDataPlane } from "../harness/data-plane.ts";
 import { NOBODY } from "../harness/proxy.ts";
@@ -10,8 +12,20 @@ import { response, startUpstream } from "../harness/upstream.ts";
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const POST = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody";
 
-/** Long enough for what must not come. */
-const A_WHILE_MS = 400;
+/** Looks in a row that have to be alike until nothing more is believed to come, and the time between two. */
+const LOOKS = 8;
+const LOOK_MS = 50;
+
+/** Waits until a count goes up no more: a stall of the process is one look, whatever its length. */
+async function untilStill(count: () => number): Promise<void> {
+  let [before, alike] = [0, 0];
+  while (alike < LOOKS || before === 0) {
+    await wait(LOOK_MS);
+    await turn();
+    alike = count() === before ? alike + 1 : 0;
+    before = count();
+  }
+}
 
 async function open(port: number): Promise<Connection> {
   const connection = await Connection.open(port);
@@ -42,11 +56,7 @@ describe("a caller", () => {
     socket.on("error", () => undefined);
     socket.pause();
     for (let i = 0; i < 2_000; i++) socket.write(GET);
-    let before = -1;
-    while (before !== plane.recorded.length) {
-      before = plane.recorded.length;
-      await wait(A_WHILE_MS);
-    }
+    await untilStill(() => plane.recorded.length);
     // The kernel takes some MB; 2,000 answers are 64 MB.
     expect(plane.recorded.length).toBeLessThan(800);
     let bytes = 0;
@@ -67,11 +77,7 @@ describe("a caller", () => {
     const refused = "GET / HTTP/1.1\r\nHost: a\r\nbaggage: sandbox=a!\r\n\r\n";
     const total = 40_000;
     socket.write(refused.repeat(total));
-    let before = -1;
-    while (before !== plane.recorded.length) {
-      before = plane.recorded.length;
-      await wait(A_WHILE_MS);
-    }
+    await untilStill(() => plane.recorded.length);
     expect(plane.recorded.length).toBeLessThan(total - 1);
     socket.resume();
     await expect.poll(() => plane.recorded.length, { timeout: 10_000 }).toBe(total);
@@ -80,14 +86,17 @@ describe("a caller", () => {
   test("that was gone before it was let in is not taken for somebody else", async () => {
     const baseline = await startUpstream(response("baseline"));
     const plane = await startDataPlane({ baseline: baseline.at });
-    for (let i = 0; i < 100; i++) {
+    const gone = Array.from({ length: 100 }, async () => {
       const socket = connect({ host: "127.0.0.1", port: plane.port });
       socket.on("connect", () => {
         socket.write("GET / HTTP/1.1\r\nHost: a\r\nbaggage: sandbox=nobodys!\r\n\r\n");
         socket.resetAndDestroy();
       });
-    }
-    await wait(50);
+      await once(socket, "close");
+    });
+    await Promise.all(gone);
+    // Connections are let in in the order in which they came.
+    expect((await get(plane.port, { tag: "nobodys!" })).status).toBe(424);
     await expect.poll(() => plane.listener.connections).toBe(0);
     expect(baseline.requests).toEqual([]);
     expect(plane.recorded.filter((it) => it.tagText === "")).toEqual([]);
@@ -95,14 +104,22 @@ describe("a caller", () => {
 
   test("that never reads the end of its response is closed after a while", async () => {
     const baseline = await startUpstream(response("x".repeat(32 * 1024)));
-    const plane = await startDataPlane({ baseline: baseline.at, limits: { bodyIdleMs: 200 } });
+    const clock = new HandClock();
+    const limits = { bodyIdleMs: 200 };
+    const plane = await startDataPlane({ baseline: baseline.at, limits, clock });
     const socket = connect({ host: "127.0.0.1", port: plane.port });
     onTestFinished(() => void socket.destroy());
     socket.on("error", () => undefined);
     socket.pause();
     for (let i = 0; i < 2_000; i++) socket.write(GET);
-    await expect.poll(() => plane.recorded.length).toBeGreaterThan(50);
-    await expect.poll(() => plane.listener.connections, { timeout: 5_000 }).toBe(0);
+    await untilStill(() => plane.recorded.length);
+    expect(plane.recorded.length).toBeGreaterThan(50);
+    clock.ms += 199;
+    plane.ticker.tick();
+    expect(plane.listener.connections).toBe(1);
+    clock.ms += 1;
+    plane.ticker.tick();
+    await expect.poll(() => plane.listener.connections).toBe(0);
   });
 
   test("that closes its direction while responses wait for it gets all of them", async () => {
@@ -113,11 +130,7 @@ describe("a caller", () => {
     onTestFinished(() => void socket.destroy());
     socket.pause();
     socket.write(GET.repeat(1_000));
-    let before = -1;
-    while (before !== plane.recorded.length) {
-      before = plane.recorded.length;
-      await wait(A_WHILE_MS);
-    }
+    await untilStill(() => plane.recorded.length);
     socket.end();
     await wait(50);
     let got = 0;
@@ -140,7 +153,7 @@ describe("a caller", () => {
     expect((await connection.response()).body).toBe("early");
     const timer = setInterval(() => connection.write("2"), 40);
     onTestFinished(() => clearInterval(timer));
-    await expect.poll(() => plane.listener.connections, { timeout: 2_000 }).toBe(0);
+    await expect.poll(() => plane.listener.connections).toBe(0);
   });
 
   test("past the limit of connections does not stay by sending on", async () => {
@@ -162,7 +175,7 @@ describe("a caller", () => {
       clearInterval(timer);
       second.destroy();
     });
-    await expect.poll(() => isClosed, { timeout: 2_000 }).toBe(true);
+    await expect.poll(() => isClosed).toBe(true);
   });
 
   test("that gave up waiting for a connection does not take the place of others", async () => {
@@ -219,10 +232,10 @@ describe("an upstream", () => {
       setTimeout(() => socket.resume(), 100);
       socket.on("data", (piece) => {
         bytes += piece.length;
-        if (bytes >= body) setTimeout(() => socket.write(response("late")), 900);
+        if (bytes >= body) setTimeout(() => socket.write(response("late")), 4_000);
       });
     });
-    const plane = await startDataPlane({ baseline, limits: { bodyIdleMs: 600 } });
+    const plane = await startDataPlane({ baseline, limits: { bodyIdleMs: 3_000 } });
     const connection = await open(plane.port);
     connection.write(`PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body}\r\n\r\n`);
     connection.write("x".repeat(body));

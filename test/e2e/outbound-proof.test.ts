@@ -8,7 +8,7 @@ import { formatAddress } from "../../core/address.ts";
 import { readProxyConfig } from "../../proxy/config.ts";
 import { createProxy, type RunningProxy } from "../../proxy/proxy.ts";
 import { get } from "../harness/client.ts";
-import { startControl, type TestControl } from "../harness/control.ts";
+import { completeTrace, startControl, type TestControl } from "../harness/control.ts";
 import { freePort } from "../harness/free-port.ts";
 import { type ServiceAnswer, startService } from "../harness/service.ts";
 
@@ -86,7 +86,7 @@ describe("a call that passes its own proxy", () => {
     expect(sandbox.status.ready).toBe(true);
     const seen = await get(cart.port, { tag: "jane-42!" });
     expect(JSON.parse(seen.body).calls).toEqual([{ name: "fork", calls: [] }]);
-    const trace = await control.client.getTrace(seen.fields["forklane-trace"] ?? "");
+    const trace = await completeTrace(control.client, seen.fields["forklane-trace"]);
     expect(trace.incomplete).toEqual([]);
     expect(trace.hops.map(({ depth, workload, outcome }) => [depth, workload, outcome])).toEqual([
       [0, "shop/cart", "baseline"],
@@ -104,7 +104,7 @@ describe("a call that passes its own proxy", () => {
     });
     const ask = async () => await get(cart.port, { tag: "mark-7!" });
     await expect.poll(async () => (await ask()).status).toBe(200);
-    const trace = await control.client.getTrace((await ask()).fields["forklane-trace"] ?? "");
+    const trace = await completeTrace(control.client, (await ask()).fields["forklane-trace"]);
     expect(trace.incomplete).toEqual([]);
     expect(trace.hops).toMatchObject([
       { workload: "shop/cart", depth: 0, mode: "inbound" },
@@ -120,7 +120,7 @@ describe("a call that passes its own proxy", () => {
     const seen = await get(cart.port, { tag: "jane-42!", fields: [traceparent] });
     expect(JSON.parse(seen.body).calls).toEqual([{ name: "fork", calls: [] }]);
     const root = seen.fields["forklane-trace"] ?? "";
-    const trace = await control.client.getTrace(root);
+    const trace = await completeTrace(control.client, root);
     expect(trace.incomplete).toEqual([]);
     expect(trace.hops).toMatchObject([
       { workload: "shop/cart", healed: null },
@@ -137,7 +137,7 @@ describe("a call that passes its own proxy", () => {
       .poll(async () => JSON.parse((await get(cart.port, { tag: "jane-42" })).body).calls)
       .toEqual([{ name: "fork", calls: [] }]);
     const seen = await get(cart.port, { tag: "jane-42!" });
-    const trace = await control.client.getTrace(seen.fields["forklane-trace"] ?? "");
+    const trace = await completeTrace(control.client, seen.fields["forklane-trace"]);
     expect(trace.hops).toMatchObject([
       { workload: "shop/cart", mode: "inbound", proxy: "cart-1" },
       { workload: "shop/pricing", mode: "outbound", proxy: "cart-1", confirmed: true },

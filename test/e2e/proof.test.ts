@@ -3,7 +3,7 @@ import { formatAddress } from "../../core/address.ts";
 import { readProxyConfig } from "../../proxy/config.ts";
 import { createProxy, type RunningProxy } from "../../proxy/proxy.ts";
 import { get } from "../harness/client.ts";
-import { startControl, type TestControl } from "../harness/control.ts";
+import { completeTrace, startControl, type TestControl } from "../harness/control.ts";
 import { type Service, type ServiceAnswer, startService } from "../harness/service.ts";
 
 /** The whole: control, an edge, and services that call others in parallel, a proxy at each. */
@@ -91,7 +91,7 @@ describe("a tagged request", () => {
         "loyalty",
         "loyalty",
       ]);
-      const trace = await shop.control.client.getTrace(seen.fields["forklane-trace"] ?? "");
+      const trace = await completeTrace(shop.control.client, seen.fields["forklane-trace"]);
       expect(trace.incomplete).toEqual([]);
       expect(trace.complete).toBe(true);
       const rows = trace.hops.map(
@@ -139,7 +139,7 @@ describe("a tagged request", () => {
         "loyalty",
       ]);
     }
-    const trace = await shop.control.client.getTrace(control.fields["forklane-trace"] ?? "");
+    const trace = await completeTrace(shop.control.client, control.fields["forklane-trace"]);
     expect(trace.complete).toBe(true);
     expect(new Set(trace.hops.map((hop) => hop.reason))).toEqual(new Set(["not-forked"]));
     expect(service.served).toBe(0);
@@ -175,7 +175,7 @@ describe("a tagged request", () => {
     const shop = await startShop();
     await fork(shop, "jane-42");
     const seen = await get(shop.edge.port, { fields: ["forklane-key: jane-42!"] });
-    const trace = await shop.control.client.getTrace(seen.fields["forklane-trace"] ?? "");
+    const trace = await completeTrace(shop.control.client, seen.fields["forklane-trace"]);
     expect(trace.complete).toBe(true);
     await shop.pricing.drain();
     const refused = await get(shop.edge.port, { fields: ["forklane-key: jane-42!"] });

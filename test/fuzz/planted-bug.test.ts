@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { SUBJECTS, type Subjects } from "./check.ts";
 import { fuzz } from "./fuzzer.ts";
 import type { Input } from "./input.ts";
@@ -7,6 +7,9 @@ import type { Outcome } from "./outcome.ts";
 import { readByReference } from "./reference.ts";
 import type { Relayed } from "./relay-response.ts";
 import { findingText } from "./report.ts";
+
+/** Nothing here is about time: a busy machine takes some. */
+vi.setConfig({ testTimeout: 120_000 });
 
 /** More than each bug needs; a fuzzer that has gone blind fails here. */
 const INPUTS_MAX = 50_000;

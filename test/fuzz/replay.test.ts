@@ -1,9 +1,12 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { readText } from "../repository.ts";
 import { check, type Finding } from "./check.ts";
 import { fuzz } from "./fuzzer.ts";
 import type { Input } from "./input.ts";
 import { findingText, triedText } from "./report.ts";
+
+/** Nothing here is about time: a busy machine takes some. */
+vi.setConfig({ testTimeout: 120_000 });
 
 /** Random inputs of a fixed seed: as many as a few seconds of a busy machine allow. */
 const INPUTS = 20_000;

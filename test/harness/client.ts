@@ -62,7 +62,7 @@ export class Connection {
       this.#wake();
     });
     socket.on("error", () => {
-      this.#closed = "reset";
+      if (this.#closed === "open") this.#closed = "reset";
       this.#wake();
     });
     socket.on("close", () => {
@@ -98,8 +98,8 @@ export class Connection {
   }
 
   /** Waits until `isThere` holds of what was read, or the connection is closed. */
-  async until(isThere: (text: string) => boolean): Promise<void> {
-    const deadlineMs = performance.now() + PATIENCE_MS;
+  async until(isThere: (text: string) => boolean, patienceMs = PATIENCE_MS): Promise<void> {
+    const deadlineMs = performance.now() + patienceMs;
     while (!isThere(this.#text) && this.#closed === "open") {
       if (performance.now() > deadlineMs) throw new Error(`nothing more came after: ${this.#text}`);
       await new Promise<void>((resolve) => {
@@ -113,12 +113,12 @@ export class Connection {
   }
 
   /** Takes the next final response off the connection; interim ones stay in its text. */
-  async response(isHead = false): Promise<SeenResponse> {
+  async response(isHead = false, patienceMs = PATIENCE_MS): Promise<SeenResponse> {
     let end = -1;
     await this.until((text) => {
       end = responseEnd(text, isHead);
       return end >= 0;
-    });
+    }, patienceMs);
     const text = end < 0 ? this.#text : this.#text.slice(0, end);
     this.#text = end < 0 ? "" : this.#text.slice(end);
     return parseResponse(text, this.#closed);

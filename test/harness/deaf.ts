@@ -9,7 +9,7 @@ const DEAF = `
   server.listen({ port: 0, host: "127.0.0.1", backlog: 1 }, () => {
     const port = server.address().port;
     parentPort.postMessage(port);
-    setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0));
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
   });
 `;
 

@@ -29,6 +29,26 @@ export function scoreOf(all: readonly Compared[]): Score {
  * block stand together, with the clause that all of them are about.
  */
 export function differencesText(who: string, all: readonly Compared[]): string {
+  const text = differingBlocks(who, all).join("\n");
+  return `# Where ${who} differs from us; written by the suite (README.md), not by hand.\n\n${text}`;
+}
+
+/** Cases of blocks about which `text`, as differencesText wrote it, says something else. */
+export function otherThanKnown(
+  who: string,
+  text: string,
+  all: readonly Compared[],
+): readonly Compared[] {
+  const known = text.split(/\n(?=## )/).slice(1);
+  const blocks = Map.groupBy(all, ({ it }) => it.name.split("/").slice(0, 2).join("/"));
+  return [...blocks].flatMap(([name, compared]) => {
+    const now = differingBlocks(who, compared)[0];
+    const before = known.find((block) => block.startsWith(`## ${name}\n`));
+    return now === before ? [] : compared;
+  });
+}
+
+function differingBlocks(who: string, all: readonly Compared[]): string[] {
   const blocks = new Map<string, string[]>();
   for (const { it, ours, theirs } of all) {
     if (agrees(ours, theirs)) continue;
@@ -38,6 +58,5 @@ export function differencesText(who: string, all: readonly Compared[]): string {
     lines.push(`${variant}\n  ours: ${inWords(ours)}\n  ${who}: ${inWords(theirs)}\n`.trimStart());
     blocks.set(title, lines);
   }
-  const text = [...blocks].map(([title, lines]) => `${title}\n${lines.join("")}`).join("\n");
-  return `# Where ${who} differs from us; written by the suite (README.md), not by hand.\n\n${text}`;
+  return [...blocks].map(([title, lines]) => `${title}\n${lines.join("")}`);
 }

@@ -1,7 +1,10 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import {
   type Compared,
   differencesText,
+  otherThanKnown,
   type Score,
   scoreOf,
 } from "../http1-corpus/differences.ts";
@@ -14,6 +17,7 @@ import {
 import { type CorpusCase, readCorpus } from "../http1-corpus/parse-corpus.ts";
 import { startRecordingUpstream } from "../http1-corpus/recording-upstream.ts";
 import { type Lane, type Observed, runCase } from "../http1-corpus/run-case.ts";
+import { ROOT, readText } from "../repository.ts";
 import { PEERS, type Peer, startPeer } from "./peers.ts";
 
 /** The corpus through other proxies: every difference from ours is known, and why ours is right. */
@@ -21,6 +25,9 @@ const LANES = 8;
 
 /** A peer that waits for more is waited for this long; each answers what it answers in a few ms. */
 const PATIENCE_MS = 1_500;
+
+/** And this long where it did other than it is known to do: less than the 10 s after which one gives up itself. */
+const AGAIN_PATIENCE_MS = 6_000;
 
 test.each(PEERS)("each difference from $name is known", async (peer) => {
   const requests = await compareAll(peer, "requests");
@@ -32,18 +39,35 @@ test.each(PEERS)("each difference from $name is known", async (peer) => {
   );
 });
 
-async function compareAll(peer: Peer, folder: "requests" | "responses"): Promise<Compared[]> {
+type Folder = "requests" | "responses";
+
+/** Compares, and once more with more patience what a busy machine may have been too slow for. */
+async function compareAll(peer: Peer, folder: Folder): Promise<Compared[]> {
   const lanes = await startLanes(peer, folder === "responses");
   const cases = [...readCorpus(folder).values()]
     .flat()
     .filter((it) => isAboutHttp(it) && !peer.unsteady.test(it.name));
+  const first = await compare(lanes, cases, folder, PATIENCE_MS);
+  const path = `test/http1-corpus/differences/${peer.name}.txt`;
+  if (!existsSync(join(ROOT, path))) return first;
+  const doubtful = otherThanKnown(peer.name, readText(path), first).map(({ it }) => it);
+  const again = await compare(lanes, doubtful, folder, AGAIN_PATIENCE_MS);
+  return first.map((one) => again.find(({ it }) => it === one.it) ?? one);
+}
+
+async function compare(
+  lanes: readonly Lane[],
+  cases: readonly CorpusCase[],
+  folder: Folder,
+  patienceMs: number,
+): Promise<Compared[]> {
   const compared: Compared[] = [];
   let next = 0;
   const work = async (lane: Lane): Promise<void> => {
     while (next < cases.length) {
       const at = next++;
       const it = cases[at] as CorpusCase;
-      const seen = await runCase(lane, it, { marker: "behind", patienceMs: PATIENCE_MS });
+      const seen = await runCase(lane, it, { marker: "behind", patienceMs });
       compared[at] = folder === "requests" ? ofRequests(it, seen) : ofResponses(it, seen);
     }
   };

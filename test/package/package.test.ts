@@ -13,7 +13,8 @@ import { ROOT } from "../repository.ts";
 
 const run = promisify(execFile);
 
-const READY_MS = 15_000;
+/** How long a process may take to be ready on a busy machine, in milliseconds. */
+const READY_MS = 30_000;
 
 /** Only this Node, the one that runs the tests, and none that npm's scripts bring along. */
 const ENV = {

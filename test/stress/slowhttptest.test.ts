@@ -4,6 +4,8 @@ import { expect, test } from "vitest";
 import { ProxyProcess } from "../harness/proxy-process.ts";
 import { response, startUpstream } from "../harness/upstream.ts";
 
+const PATIENCE = { timeout: 30_000 };
+
 /** More than the kernel takes for a caller that reads nothing. */
 const LARGE = response("x".repeat(16 * 1024 * 1024));
 
@@ -43,8 +45,7 @@ test("slowhttptest that reads slowly is cut off, and others are served", async (
   const told = await slowHttpTest(proxy.port, "-l", "10", "-X", "-w", "1", "-y", "2", "-n", "10");
   expect(told).toMatch(IS_SERVED);
   // It does not notice by itself that it was reset.
-  expect(await proxy.metric('forklane_faults_total{code="body-timeout"}')).toBeGreaterThanOrEqual(
-    100,
-  );
-  await expect.poll(() => proxy.metric("forklane_downstream_connections")).toBe(0);
+  const cutOff = () => proxy.metric('forklane_faults_total{code="body-timeout"}');
+  await expect.poll(cutOff, PATIENCE).toBeGreaterThanOrEqual(100);
+  await expect.poll(() => proxy.metric("forklane_downstream_connections"), PATIENCE).toBe(0);
 });

@@ -45,6 +45,10 @@ export async function startForklane(children: Children, plan: ForklanePlan): Pro
   ];
   const child = children.start({ name: plan.name, program: process.execPath, args, cpu: plan.cpu });
   await waitForPort(plan.listenPort, START_DEADLINE_MS, () => child.endReason());
+  // Callers may come, and wait, before admin is there.
+  if (adminPort !== null) {
+    await waitForPort(adminPort, START_DEADLINE_MS, () => child.endReason());
+  }
   return { name: plan.name, port: plan.listenPort, child };
 }
 
