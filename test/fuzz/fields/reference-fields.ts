@@ -41,6 +41,27 @@ function memberName(member: string): string {
   return trim(member.split(/[=;]/)[0] ?? "");
 }
 
+/** What a tracer that decodes names, and trims them of any blank, takes the name for. */
+function takenFor(member: string): string {
+  const [raw = ""] = member.split(/[=;]/);
+  if (memberName(member) === trim(raw) && /^[!-$&-*,-~]*$/.test(trim(raw))) return trim(raw);
+  const chars = [...decodeLatin1(raw.split("+").join(" "))];
+  const isBlank = (char = "") => char <= " " || char === "\u0085" || char === "\u00a0";
+  while (chars.length > 0 && isBlank(chars[0])) chars.shift();
+  while (chars.length > 0 && isBlank(chars.at(-1))) chars.pop();
+  return chars.join("");
+}
+
+function decodeLatin1(text: string): string {
+  const [first = "", ...rest] = text.split("%");
+  const decoded = rest.map((part) =>
+    /^[0-9A-Fa-f]{2}/.test(part)
+      ? String.fromCharCode(Number.parseInt(part.slice(0, 2), 16)) + part.slice(2)
+      : `%${part}`,
+  );
+  return first + decoded.join("");
+}
+
 function memberValue(member: string): string {
   return trim(member.replace(/^[^=;]*=?/, ""));
 }
@@ -54,7 +75,7 @@ function listsOf(value: string): unknown {
   const others = without("forklane-hop");
   const rest = others.length === members.length ? value : others.join(",");
   const isNothing = others.length === members.length ? value === "" : trim(rest) === "";
-  const kept = without("sandbox", "forklane-hop");
+  const kept = members.filter((each) => !["sandbox", "forklane-hop"].includes(takenFor(each)));
   return [
     last === undefined ? null : memberValue(last),
     isNothing ? "forklane-hop=x.y" : `forklane-hop=x.y,${rest}`,
