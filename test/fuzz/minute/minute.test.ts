@@ -9,7 +9,7 @@ import { findingText, rulesText, triedText } from "../report.ts";
 const SEED = Number(process.env["FORKLANE_FUZZ_SEED"] ?? 500_000_000);
 
 /** In parts of some seconds each, about a minute in all. */
-const PARTS = 12;
+const PARTS = 24;
 const INPUTS = 30_000;
 
 const STARTS = Array.from({ length: PARTS }, (_, part) => SEED + part * INPUTS);
