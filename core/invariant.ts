@@ -9,6 +9,11 @@ export class BugError extends Error {
  */
 export type OnBug = (error: unknown) => void;
 
+/** Where nobody else is told: the process ends. */
+export function throwAgain(error: unknown): never {
+  throw error;
+}
+
 /**
  * Throws BugError when something that cannot be is.
  *

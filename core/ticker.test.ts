@@ -1,6 +1,25 @@
 import { expect, test } from "vitest";
 import { Ticker } from "./ticker.ts";
 
+test("one that throws keeps the time from none of the others, and somebody is told", () => {
+  const bugs: unknown[] = [];
+  const told: number[] = [];
+  const ticker = new Ticker(
+    () => 1,
+    1_000_000,
+    (bug) => bugs.push(bug),
+  );
+  ticker.add({
+    tick: () => {
+      throw new Error("planted");
+    },
+  });
+  ticker.add({ tick: (nowMs) => told.push(nowMs) });
+  ticker.tick();
+  expect([bugs, told]).toEqual([[new Error("planted")], [1]]);
+  ticker.stop();
+});
+
 test("members are told the time at each tick, until they leave, also while they are told", () => {
   let now = 10;
   const ticker = new Ticker(() => now, 1_000_000);

@@ -1,3 +1,5 @@
+import { type OnBug, throwAgain } from "./invariant.ts";
+
 /** Something with deadlines that looks at them when told the time. */
 export interface Ticking {
   /** `nowMs` is on the clock that deadlines are set by. */
@@ -15,12 +17,15 @@ const TICK_MS = 50;
 export class Ticker {
   readonly #members = new Set<Ticking>();
   readonly #now: () => number;
+  readonly #onBug: OnBug;
   readonly #timer: NodeJS.Timeout;
   /** The time of the last tick, in milliseconds: for what needs no better. */
   nowMs: number;
 
-  constructor(now: () => number, tickMs = TICK_MS) {
+  /** `onBug` is told of a member that throws; the others are told the time all the same. */
+  constructor(now: () => number, tickMs = TICK_MS, onBug: OnBug = throwAgain) {
     this.#now = now;
+    this.#onBug = onBug;
     this.nowMs = now();
     this.#timer = setInterval(() => this.tick(), tickMs);
     this.#timer.unref();
@@ -47,7 +52,13 @@ export class Ticker {
   /** Tells all members the time; called by the timer, and by tests. */
   tick(): void {
     this.nowMs = this.#now();
-    for (const member of this.#members) member.tick(this.nowMs);
+    for (const member of this.#members) {
+      try {
+        member.tick(this.nowMs);
+      } catch (error) {
+        this.#onBug(error);
+      }
+    }
   }
 
   stop(): void {

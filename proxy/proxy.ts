@@ -64,9 +64,9 @@ export async function createProxy(
   const limits = fitToOpenFiles(settings.limits, undefined, hasBothSides(settings) ? 2 : 1);
   const config = { ...settings, limits };
   const clock = systemClock;
-  const ticker = new Ticker(clock.nowMs);
   const telemetry = await startTelemetry(config, clock);
   const onBug = bugCounter(telemetry.metrics, options.log ?? SILENT);
+  const ticker = new Ticker(clock.nowMs, undefined, onBug);
   const pool = new UpstreamPool(config.limits, ticker, onBug);
   const shared: SharedContext = {
     ...config,

@@ -122,13 +122,14 @@ export class Http1DownstreamConnection
 
   // --- what the socket says
 
-  #react(event: "data" | "end" | "drain" | "close" | "tick", bytes: Buffer | null = null): void {
+  #react(event: Event, bytes: Buffer | null = null): void {
     try {
       if (event === "data") this.#onData(bytes as Buffer);
       else if (event === "drain") this.#onDrain();
       else if (event === "end") this.#onEnd();
       else if (event === "close") this.#onClose();
-      else this.#onDeadline();
+      else if (event === "tick") this.#onDeadline();
+      else this.#onCutOff();
     } catch (error) {
       this.#breakOff(error);
     }
@@ -136,9 +137,11 @@ export class Http1DownstreamConnection
 
   #breakOff(bug: unknown): void {
     const exchange = this.#exchange;
+    const tunnel = this.#tunnel;
     this.#exchange = null;
     exchange?.abandon();
     this.#close();
+    tunnel?.onClose();
     this.#context.onBug(bug);
   }
 
@@ -318,6 +321,11 @@ export class Http1DownstreamConnection
     this.#close();
     tunnel?.onClose();
     if (wasExchange) exchange?.onDownstreamFault("downstream-closed");
+  }
+
+  #onCutOff(): void {
+    if (this.#state === "exchange") this.#exchange?.onDownstreamFault("draining");
+    this.#onClose();
   }
 
   #onDrain(): void {
@@ -567,8 +575,7 @@ export class Http1DownstreamConnection
    */
   destroy(): boolean {
     const isCutOff = this.#state !== "closing";
-    if (this.#state === "exchange") this.#exchange?.onDownstreamFault("draining");
-    this.#onClose();
+    this.#react("cut-off");
     return isCutOff;
   }
 
@@ -583,6 +590,9 @@ export class Http1DownstreamConnection
     this.#deadlineAtMs = isCallersTurn ? ticker.nowMs + limits.bodyIdleMs : 0;
   }
 }
+
+/** What the socket, the clock, or a stop of the proxy brings. */
+type Event = "data" | "end" | "drain" | "close" | "tick" | "cut-off";
 
 /** What the kernel says of a connection that it redirected to us. */
 export interface Intercepted {

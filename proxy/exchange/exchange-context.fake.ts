@@ -1,3 +1,4 @@
+import { throwAgain } from "../../core/invariant.ts";
 import { LOOPBACK_AND_PRIVATE, type Networks, parseNetworks } from "../../core/networks.ts";
 import { Ticker } from "../../core/ticker.ts";
 import { DEFAULT_LIMITS } from "../limits.ts";
@@ -51,11 +52,6 @@ export function exchangeContext(wish: ContextWish = {}): ExchangeContext {
     outbound: null,
     affinity: null,
   };
-}
-
-/** A bug ends the test. */
-export function throwAgain(bug: unknown): never {
-  throw bug;
 }
 
 function carriers(text: string | undefined): readonly Carrier[] {

@@ -1,3 +1,5 @@
+import { CLOUD_METADATA } from "../../core/cloud-metadata.ts";
+
 /**
  * Interception as data: settings in, rules out. Pure; apply.ts is what changes the kernel.
  *
@@ -63,8 +65,6 @@ const DNS_PORTS = [53, 853];
 const NOT_OPENING = "-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN";
 /** Never a service: metadata of clouds, and neighbours on the same link. */
 const LINK_LOCAL = { 4: "169.254.0.0/16", 6: "fe80::/10" } as const;
-/** Metadata elsewhere: of Azure, and of AWS over IPv6 (listener/original-destination.ts has them too). */
-const METADATA = { 4: "168.63.129.16/32", 6: "fd00:ec2::254/128" } as const;
 
 /** Makes the rules of one IP version. */
 export function interceptionRules(settings: InterceptionSettings, family: Family): RuleSet {
@@ -162,7 +162,7 @@ function outboundChain(settings: InterceptionSettings, family: Family): Chain {
     `-m mark --mark ${PROXY_MARK}`,
     "-m addrtype --dst-type LOCAL",
     `-d ${LINK_LOCAL[family]}`,
-    `-d ${METADATA[family]}`,
+    `-d ${CLOUD_METADATA[family]}/${family === 4 ? 32 : 128}`,
     ...settings.excludedOutboundCidrs.filter((cidr) => familyOf(cidr) === family).map(toNetwork),
     ...untouchedPorts(settings),
     ...DNS_PORTS.map(toPort),

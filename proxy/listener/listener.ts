@@ -50,7 +50,7 @@ export class Listener implements CallConnectionOwner {
     const { bufferedBytesMax, readBufferBytes } = context.limits;
     this.#accepted = { allowHalfOpen: true, highWaterMark: bufferedBytesMax, readBufferBytes };
     this.#server = createServer({ ...this.#accepted, noDelay: true }, (socket) =>
-      this.#accept(socket),
+      this.#acceptSafely(socket),
     );
   }
 
@@ -68,7 +68,7 @@ export class Listener implements CallConnectionOwner {
   serve(): void {
     const held = this.#held ?? [];
     this.#held = null;
-    for (const socket of held) this.#accept(socket);
+    for (const socket of held) this.#acceptSafely(socket);
   }
 
   /**
@@ -134,6 +134,15 @@ export class Listener implements CallConnectionOwner {
     this.#server.close();
     for (const socket of this.#held ?? []) socket.destroy();
     for (const connection of [...this.#connections]) connection.destroy();
+  }
+
+  #acceptSafely(socket: Socket): void {
+    try {
+      this.#accept(socket);
+    } catch (bug) {
+      socket.destroy();
+      this.#context.onBug(bug);
+    }
   }
 
   #accept(socket: Socket): void {

@@ -1,5 +1,6 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { type Address, formatAddress } from "../../core/address.ts";
+import { CLOUD_METADATA } from "../../core/cloud-metadata.ts";
 import type { Networks } from "../../core/networks.ts";
 import type { IntendedAddress } from "../message/stream.ts";
 import { readOwnNetworks } from "./own-networks.ts";
@@ -133,8 +134,7 @@ const SOCKADDR_BYTES = 28;
 const OWN_ADDRESSES_MS = 1_000;
 
 const LINK_LOCAL = /^(?:169\.254\.|fe[89ab][0-9a-f]:)/i;
-/** Metadata that is no link-local address: of AWS over IPv6, of Azure (intercept/rules.ts has them too). */
-const METADATA: readonly string[] = ["fd00:ec2::254", "168.63.129.16"];
+const METADATA: readonly string[] = Object.values(CLOUD_METADATA);
 const MAPPED = "::ffff:";
 
 async function loadGetSocketOption(): Promise<GetSocketOption> {

@@ -1,6 +1,7 @@
 import { open } from "node:fs";
 import { promisify } from "node:util";
 import { type AccessLogConfig, ConfigError } from "../config.ts";
+import { NO_HOP } from "../exchange/placed-hop.ts";
 import type { ExchangeSink, FinishedExchange } from "../exchange/record.ts";
 import { AccessLogLine } from "./access-log-line.ts";
 import { LineFile } from "./line-file.ts";
@@ -72,7 +73,7 @@ export class AccessLog implements ExchangeSink {
   }
 
   #isWanted(exchange: FinishedExchange): boolean {
-    if (exchange.tagText !== "" || exchange.root !== "") return true;
+    if (exchange.tagText !== "" || exchange.place !== NO_HOP) return true;
     if (this.#untaggedEvery === 0) return false;
     this.#untaggedSeen++;
     return this.#untaggedSeen % this.#untaggedEvery === 0;

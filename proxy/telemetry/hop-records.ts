@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
 import { type HopRecord, OTHER_KEYS } from "../../core/hop-record.ts";
+import { NO_HOP } from "../exchange/placed-hop.ts";
 import type { ExchangeSink, FinishedExchange } from "../exchange/record.ts";
 import { detached } from "../routing/recent-map.ts";
 import { TAG_TEXT_CHARS_MAX } from "../routing/tag.ts";
@@ -86,7 +87,7 @@ export class HopRecords implements ExchangeSink {
 
   finished(exchange: FinishedExchange): void {
     if (this.#observations?.isOpen === true) this.#observations.observe(exchange);
-    if (exchange.root === "") return;
+    if (exchange.place === NO_HOP) return;
     const tag = exchange.tagText.slice(0, TAG_TEXT_CHARS_MAX);
     const key = exchange.decision.key ?? firstKey(tag);
     if (!this.#hasRoom(key, tag.endsWith("!"))) {
@@ -112,9 +113,9 @@ export class HopRecords implements ExchangeSink {
     const { decision } = exchange;
     return {
       v: 1,
-      // Copies: a slice would keep the whole baggage header alive for as long as the record waits.
-      root: detached(exchange.root),
-      hop: detached(exchange.hop),
+      root: exchange.root,
+      hop: exchange.hop,
+      // A copy: a slice would keep the whole baggage header alive for as long as the record waits.
       parent: exchange.parent === null ? null : detached(exchange.parent),
       timeMs: exchange.startEpochMs,
       caller: this.#callerOf(exchange),

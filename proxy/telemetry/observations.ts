@@ -1,5 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import { CLIENT_CHARS_MAX, OBSERVE_MS_MAX, type Observation } from "../../core/observation.ts";
+import { NO_HOP } from "../exchange/placed-hop.ts";
 import type { FinishedExchange } from "../exchange/record.ts";
 import type { Carrier } from "../routing/carrier.ts";
 import { readTraceId } from "../routing/trace-id.ts";
@@ -65,7 +66,7 @@ export class Observations {
       this.isOpen = false;
       return;
     }
-    const state = tagStateOf(exchange.fields, this.#options.carriers, exchange.root !== "");
+    const state = tagStateOf(exchange.fields, this.#options.carriers, exchange.place !== NO_HOP);
     if (state === null) return;
     if (this.#seen >= OBSERVATIONS_MAX) {
       this.#dropped++;

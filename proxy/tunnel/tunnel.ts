@@ -96,9 +96,10 @@ export class Tunnel implements Ticking {
 
   #cutOff(by: Side): void {
     this.#ticker.delete(this);
-    this.#finish(by);
+    // First: whoever is told afterwards may fail.
     this.#downstream.abort();
     this.#upstream.abort();
+    this.#finish(by);
   }
 
   #finish(by: Side): void {

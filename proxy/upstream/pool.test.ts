@@ -1,5 +1,6 @@
 import { createServer, type Socket } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { throwAgain } from "../../core/invariant.ts";
 import { Ticker } from "../../core/ticker.ts";
 import { getWith } from "../../test/harness/parsed-head.ts";
 import { DEFAULT_LIMITS, type Limits } from "../limits.ts";
@@ -49,10 +50,7 @@ async function startServer(answer = "HTTP/1.1 204 No Content\r\n\r\n") {
 function startPool(limits: Partial<Limits> = {}) {
   const time = { nowMs: 0 };
   const ticker = new Ticker(() => time.nowMs);
-  const onBug = (bug: unknown): never => {
-    throw bug;
-  };
-  const pool = new UpstreamPool({ ...DEFAULT_LIMITS, ...limits }, ticker, onBug);
+  const pool = new UpstreamPool({ ...DEFAULT_LIMITS, ...limits }, ticker, throwAgain);
   onTestFinished(() => {
     pool.close();
     ticker.stop();

@@ -1,6 +1,7 @@
+import { throwAgain } from "../../core/invariant.ts";
 import { Ticker } from "../../core/ticker.ts";
 import type { ExchangeContext } from "../../proxy/exchange/context.ts";
-import { exchangeContext, throwAgain } from "../../proxy/exchange/exchange-context.fake.ts";
+import { exchangeContext } from "../../proxy/exchange/exchange-context.fake.ts";
 import { UpstreamPool } from "../../proxy/upstream/pool.ts";
 import { type Input, LIMITS } from "./input.ts";
 

@@ -1,12 +1,11 @@
 import { createServer, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
 import { type Clock, systemClock } from "../../core/clock.ts";
-import type { OnBug } from "../../core/invariant.ts";
+import { type OnBug, throwAgain } from "../../core/invariant.ts";
 import { Ticker } from "../../core/ticker.ts";
 import type { TableDocument } from "../../core/watch-events.ts";
 import { type ProxyConfig, readProxyConfig } from "../../proxy/config.ts";
 import { carrierSet, type ExchangeContext } from "../../proxy/exchange/context.ts";
-import { throwAgain } from "../../proxy/exchange/exchange-context.fake.ts";
 import type { ExchangeSink, FinishedExchange } from "../../proxy/exchange/record.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../proxy/limits.ts";
 import type { Interception } from "../../proxy/listener/interception.ts";
