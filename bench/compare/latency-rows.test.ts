@@ -4,7 +4,7 @@ import { DIRECT, latencyRows } from "./latency-rows.ts";
 import { halfLoads } from "./measure-latency.ts";
 
 function report(p50: number, p99: number): LoadReport {
-  return { requests: 1_000, p50, p90: p50, p99, p999: p99, max: p99, lateP99: 0 };
+  return { requests: 1_000, p50, p90: p50, p99, p999: p99, max: p99, lateP99: 0, leftOut: 0 };
 }
 
 test("what a proxy adds is taken against the direct way of the same round", () => {

@@ -18,6 +18,8 @@ export interface LatencyRow {
   readonly addedP999: number;
   /** How late requests left, 99th percentile: the resolution of the other figures. */
   readonly lateP99: number;
+  /** Share of the requests that the load left out, since it was away itself. */
+  readonly leftOut: number;
 }
 
 /** Sums up one case; `reports` by the name of the proxy, with DIRECT among them. */
@@ -42,6 +44,7 @@ export function latencyRows(
       addedP99: added("p99"),
       addedP999: added("p999"),
       lateP99: middle("lateP99"),
+      leftOut: middle("leftOut"),
     };
   });
 }
@@ -51,12 +54,23 @@ export function renderLatencyRows(rows: readonly LatencyRow[]): string {
   if (rows.length === 0) return "";
   const columns = columnsOf(
     ["case", "proxy"],
-    ["rate/s", "p50 us", "p99 us", "p99.9 us", "added p50", "added p99", "added p99.9", "late p99"],
+    [
+      "rate/s",
+      "p50 us",
+      "p99 us",
+      "p99.9 us",
+      "added p50",
+      "added p99",
+      "added p99.9",
+      "late p99",
+      "left out",
+    ],
   );
   const cells = rows.map((row) => [
     ...[row.case, row.proxy, String(row.ratePerSecond)],
     ...[row.p50, row.p99, row.p999].map(formatFigure),
     ...[row.addedP50, row.addedP99, row.addedP999, row.lateP99].map(formatFigure),
+    `${(row.leftOut * 100).toFixed(1)}%`,
   ]);
   return renderTable(columns, cells);
 }

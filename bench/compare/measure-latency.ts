@@ -11,7 +11,10 @@ import { perSecondOf, saturate } from "./measure-cpu.ts";
 /** Connections that may be busy at once: more than a rate below saturation needs. */
 const CONNECTIONS = 128;
 
-const WARM_UP_MS = 500;
+const WARM_UP_MS = 1_000;
+
+/** So many times the rounds of the other cases, and one more: the 99th percentile is what varies most. */
+const ROUNDS_FACTOR = 2;
 
 /** What else runs on the machine only ever lowers what is found. */
 const SATURATION_TRIES = 2;
@@ -25,7 +28,8 @@ export async function measureLatency(
 ): Promise<LatencyRow[]> {
   const rates = halfLoads(await findSaturations(bench, wrk, each, ports));
   const reports = new Map<string, LoadReport[]>([...ports.keys()].map((name) => [name, []]));
-  for (let round = 0; round < bench.options.rounds; round++) {
+  const { rounds, short } = bench.options;
+  for (let round = 0; round < (short ? rounds : rounds * ROUNDS_FACTOR + 1); round++) {
     for (const [name, port] of rotate([...ports], round)) {
       const report = await runLoad(planOf(bench, each, port, rates.get(name) ?? 1), LOAD_CPU);
       reports.get(name)?.push(report);

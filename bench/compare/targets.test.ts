@@ -12,7 +12,7 @@ function own(name: string, totals: number[], to: Record<string, number[]> = {}):
 }
 
 function added(proxy: string, addedP99: number): LatencyRow {
-  const figures = { p50: 0, p99: 0, p999: 0, addedP50: 0, addedP999: 0, lateP99: 0 };
+  const figures = { p50: 0, p99: 0, p999: 0, addedP50: 0, addedP999: 0, lateP99: 0, leftOut: 0 };
   return { case: "latency-tagged", proxy, ratePerSecond: 1, ...figures, addedP99 };
 }
 

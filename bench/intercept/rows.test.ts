@@ -5,7 +5,7 @@ const sample = (proxyMicros: number, wholeMicros: number) => {
   return { proxyMicros, wholeMicros, perSecond: 1 };
 };
 const report = (p50: number, p99: number) => {
-  return { requests: 1, p50, p90: p50, p99, p999: p99, max: p99, lateP99: 0 };
+  return { requests: 1, p50, p90: p50, p99, p999: p99, max: p99, lateP99: 0, leftOut: 0 };
 };
 
 const ROWS = wayRows(

@@ -31,3 +31,17 @@ test("whatever the moments of asking, as many are taken as were due", () => {
     ),
   );
 });
+
+test("what falls due while the load is away is left out, and the rate goes on as before", () => {
+  const rate = new FixedRate(0, 1_000);
+  expect([rate.take(0), rate.take(1)]).toEqual([0, 1]);
+  expect(rate.leaveOut(1.5, 6.5)).toBe(5);
+  expect([rate.take(6.6), rate.take(7.2)]).toEqual([null, 7]);
+  expect(rate.leaveOut(7.3, 7.9)).toBe(0);
+});
+
+test("nothing is left out behind a request that waits for a connection", () => {
+  const rate = new FixedRate(0, 1_000);
+  expect(rate.leaveOut(2.5, 6.5)).toBe(0);
+  expect(rate.take(6.5)).toBe(0);
+});

@@ -18,6 +18,18 @@ export class FixedRate {
     return this.#startMs + this.#taken * this.#intervalMs;
   }
 
+  /**
+   * Leaves out the requests that fell due between two moments, and answers how many; none if one of
+   * before waits, since that one still has to leave first.
+   */
+  leaveOut(fromMs: number, toMs: number): number {
+    if (this.nextDueMs < fromMs) return 0;
+    const dueBy = Math.floor((toMs - this.#startMs) / this.#intervalMs) + 1;
+    const leftOut = Math.max(0, dueBy - this.#taken);
+    this.#taken += leftOut;
+    return leftOut;
+  }
+
   /** Takes one request if it is due; answers when it was, or null. */
   take(nowMs: number): number | null {
     const dueMs = this.nextDueMs;

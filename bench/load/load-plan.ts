@@ -4,7 +4,8 @@
  * `back-to-back`: the next request leaves when the last answer is there: the time of one exchange
  * with nothing else going on. `fixed-rate`: requests are due at fixed times whatever the answers
  * do, and a latency counts from when its request was due, so that a stall counts for every
- * request that it kept waiting (coordinated omission).
+ * request that it kept waiting (coordinated omission). Only what fell due while the load itself was
+ * away is not sent, and counted: nobody's answer kept it waiting.
  */
 export interface LoadPlan {
   readonly shape: "back-to-back" | "fixed-rate";
@@ -32,6 +33,8 @@ export interface LoadReport {
   readonly max: number;
   /** How late requests left, 99th percentile: what the load process itself adds at most. */
   readonly lateP99: number;
+  /** Share of the requests that it did not send, since it was away itself when they fell due. */
+  readonly leftOut: number;
 }
 
 /** Most samples of one run: a minute at 20,000 a second. */

@@ -11,6 +11,7 @@ export class LoadSamples {
   readonly #endMs: number;
   readonly #latencies: number[] = [];
   readonly #lateness: number[] = [];
+  #leftOut = 0;
 
   constructor(plan: Pick<LoadPlan, "warmUpMs" | "durationMs">, nowMs: number) {
     this.#beginMs = nowMs + plan.warmUpMs;
@@ -31,10 +32,16 @@ export class LoadSamples {
     this.#lateness.push(lateMs * 1_000);
   }
 
+  /** Takes how many requests the load did not send because it was away itself. */
+  leaveOut(requests: number, nowMs: number): void {
+    if (nowMs >= this.#beginMs) this.#leftOut += requests;
+  }
+
   /** Fails if nothing was answered. */
   report(): LoadReport {
     if (this.#latencies.length === 0) throw new BenchError("no request was answered in time");
     const { count, ...latencies } = quantilesOf(this.#latencies);
-    return { requests: count, ...latencies, lateP99: quantilesOf(this.#lateness).p99 };
+    const leftOut = this.#leftOut / (this.#leftOut + count);
+    return { requests: count, ...latencies, lateP99: quantilesOf(this.#lateness).p99, leftOut };
   }
 }

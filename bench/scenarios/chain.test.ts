@@ -5,7 +5,7 @@ import { summarize } from "./chain.ts";
 const PHASE = { traffic: "untagged", load: "one", ratePerSecond: 0 } as const;
 
 function report(p50: number, p99: number): LoadReport {
-  return { requests: 1_000, p50, p90: p50, p99, p999: p99, max: p99, lateP99: 0 };
+  return { requests: 1_000, p50, p90: p50, p99, p999: p99, max: p99, lateP99: 0, leftOut: 0 };
 }
 
 test("what a path adds is taken against the direct way of the same round", () => {
