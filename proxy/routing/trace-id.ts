@@ -10,19 +10,25 @@ import type { CarrierFields } from "./tag.ts";
 
 /** The trace id as 32 lower-case hex characters, from the first header that has one; else null. */
 export function readTraceId(fields: CarrierFields): string | null {
-  return (
-    fromTraceparent(firstValue(fields, "traceparent")) ??
-    fromHex(firstValue(fields, "b3").split("-", 1)[0] ?? "", B3_ID) ??
-    fromHex(firstValue(fields, "x-b3-traceid"), B3_ID) ??
-    fromDecimal(firstValue(fields, "x-datadog-trace-id")) ??
-    fromHex(firstValue(fields, "uber-trace-id").split(/:|%3A/i, 1)[0] ?? "", JAEGER_ID)
-  );
+  for (const { name, read } of SOURCES) {
+    const index = fields.find(name, 0);
+    const id = index < 0 ? null : read(fields.value(index));
+    if (id !== null) return id;
+  }
+  return null;
 }
 
-function firstValue(fields: CarrierFields, name: string): string {
-  const index = fields.find(name, 0);
-  return index < 0 ? "" : fields.value(index);
-}
+/** Where tracers put their ids, the standard first. */
+const SOURCES: readonly { name: string; read: (value: string) => string | null }[] = [
+  { name: "traceparent", read: fromTraceparent },
+  { name: "b3", read: (value) => fromHex(value.split("-", 1)[0] ?? "", B3_ID) },
+  { name: "x-b3-traceid", read: (value) => fromHex(value, B3_ID) },
+  { name: "x-datadog-trace-id", read: fromDecimal },
+  {
+    name: "uber-trace-id",
+    read: (value) => fromHex(value.split(/:|%3A/i, 1)[0] ?? "", JAEGER_ID),
+  },
+];
 
 /** W3C Trace Context section 3.2: later versions may append, version `ff` is invalid. */
 const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/;

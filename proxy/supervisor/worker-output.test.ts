@@ -1,6 +1,6 @@
 import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
-import { LINE_BYTES_MAX, type Line } from "../telemetry/line-file.ts";
+import { LINE_BYTES_MAX, type Line } from "../telemetry/line.ts";
 import { copyLines } from "./worker-output.ts";
 
 async function copied(pieces: readonly string[]): Promise<string[]> {

@@ -1,5 +1,6 @@
 import type { Readable } from "node:stream";
-import { LINE_BYTES_MAX, type Line, type LineFile } from "../telemetry/line-file.ts";
+import { LINE_BYTES_MAX, type Line } from "../telemetry/line.ts";
+import type { LineFile } from "../telemetry/line-file.ts";
 
 /**
  * Copies the lines of a worker to a file that all workers share.

@@ -1,10 +1,9 @@
 import { HOP_AT, NO_HOP, ROOT_AT } from "../exchange/placed-hop.ts";
 import type { FinishedExchange } from "../exchange/record.ts";
-import type { FaultCode } from "../fault.ts";
-import type { Decision } from "../routing/decision.ts";
 import { ID_CHARS } from "../routing/hop-mark.ts";
 import { AsciiLine, asciiBytes, asciiJson } from "./ascii-line.ts";
-import { LINE_BYTES_MAX } from "./line-file.ts";
+import { LINE_BYTES_MAX } from "./line.ts";
+import { type SharedFacts, WrittenOutcomes } from "./written-outcomes.ts";
 
 /**
  * Makes the line of one exchange: a JSON object in ASCII, fields in a fixed order, ended by a line feed.
@@ -12,14 +11,14 @@ import { LINE_BYTES_MAX } from "./line-file.ts";
  * Before: telemetry/access-log.ts. After: telemetry/line-file.ts.
  * Invariants: no query string, cookie, credential or baggage other than the tag; control bytes are
  * escaped, so a peer cannot write lines of its own (CVE-2024-45808 in Envoy).
- * Hot path of tagged traffic: what a decision says of itself is written once and then copied.
+ * Hot path of tagged traffic: what many lines have in common stands together, and is copied.
  */
 export class AccessLogLine {
   readonly #workload: string;
   readonly #line = new AsciiLine(LINE_BYTES_MAX);
-  readonly #written = new WeakMap<Decision, WrittenDecision>();
+  readonly #outcomes = new WrittenOutcomes((facts) => this.#outcomeOf(facts));
   #second = -1;
-  #secondText = "";
+  #secondBytes = asciiBytes("");
 
   constructor(workload: string | undefined) {
     this.#workload = workload === undefined ? "" : `,"workload":${asciiJson(workload)}`;
@@ -30,20 +29,18 @@ export class AccessLogLine {
     const line = this.#line;
     line.clear();
     this.#time(exchange.startEpochMs);
-    const written = this.#writtenOf(exchange);
-    line.ascii(written.decision);
+    line.ascii(this.#outcomes.of(exchange));
     line.json(pathOf(exchange.target));
-    line.ascii(written.answer);
+    line.ascii(NAMES.downstream);
     line.json(exchange.downstreamAddress);
     line.ascii(NAMES.durationMs);
-    this.#millis(exchange.endedAtMs - exchange.startedAtMs);
+    line.millis(exchange.endedAtMs - exchange.startedAtMs);
     line.ascii(NAMES.requestBytes);
     line.whole(exchange.requestBytes);
     line.ascii(NAMES.responseBytes);
     line.whole(exchange.responseBytes);
-    this.#end(exchange);
-    this.#place(exchange);
-    line.ascii(written.revision);
+    if (exchange.place === NO_HOP) line.ascii(END);
+    else this.#endWithPlace(exchange);
     return line;
   }
 
@@ -52,99 +49,38 @@ export class AccessLogLine {
     const second = Math.floor(epochMs / 1000);
     if (second !== this.#second) {
       this.#second = second;
-      this.#secondText = `{"time":"${new Date(second * 1000).toISOString().slice(0, -4)}`;
+      const text = new Date(second * 1000).toISOString().slice(0, -4);
+      this.#secondBytes = asciiBytes(`{"time":"${text}`);
     }
-    this.#line.text(this.#secondText);
+    this.#line.ascii(this.#secondBytes);
     this.#line.whole(Math.floor(epochMs - second * 1000), 3);
-    this.#line.ascii(TIME_END);
   }
 
-  /** Decisions are shared by many exchanges, and most of these are alike. */
-  #writtenOf(exchange: FinishedExchange): WrittenDecision {
-    const { decision, tagText, fault, method, status, endpoint, revision, healed } = exchange;
-    const callee = exchange.mode === "outbound" ? exchange.workload : null;
-    const before = this.#written.get(decision);
-    const isAlike =
-      before !== undefined &&
-      before.status === status &&
-      before.endpoint === endpoint &&
-      before.tagText === tagText &&
-      before.method === method &&
-      before.fault === fault &&
-      before.revisionText === revision &&
-      before.callee === callee &&
-      before.healed === healed;
-    if (isAlike) return before;
-    const written: WrittenDecision = {
-      ...{ tagText, fault, method, status, endpoint, revisionText: revision, callee, healed },
-      decision: asciiBytes(
-        `${this.#workload}${callee === null ? "" : `,"callee":${jsonOf(callee)}`},"decision":"${decision.outcome}","reason":"${decision.reason}"` +
-          `,"fault":${jsonOf(fault)},"key":${jsonOf(decision.key)}` +
-          `${tagText === "" ? "" : `,"tag":${jsonOf(tagText)}`}` +
-          `${healed === null ? "" : `,"healed":${jsonOf(healed)}`},"method":${jsonOf(method)},"path":`,
-      ),
-      answer: asciiBytes(`,"status":${status},"endpoint":${jsonOf(endpoint)},"downstream":`),
-      revision: asciiBytes(`,"revision":${jsonOf(revision)}}\n`),
-    };
-    this.#written.set(decision, written);
-    return written;
-  }
-
-  #nullable(text: string | null): void {
-    if (text === null) this.#line.ascii(NULL);
-    else this.#line.json(text);
-  }
-
-  /** How it ended: mostly at the first attempt, and with no connection closed. */
-  #end({ attempt, closedBy }: FinishedExchange): void {
-    const line = this.#line;
-    if (attempt === 1 && closedBy === null) {
-      line.ascii(USUAL_END);
-      return;
-    }
-    line.ascii(NAMES.attempt);
-    line.whole(attempt);
-    line.ascii(NAMES.closedBy);
-    this.#nullable(closedBy);
+  /** From behind the time to the name of the path: nearly all that is of interest in a decision. */
+  #outcomeOf(facts: SharedFacts): string {
+    const { decision, mode, workload, fault, tagText, healed, method, status } = facts;
+    const { endpoint, attempt, closedBy, revision } = facts;
+    const callee = mode === "outbound" ? `,"callee":${asciiJson(workload)}` : "";
+    const tag = tagText === "" ? "" : `,"tag":${asciiJson(tagText)}`;
+    const healing = healed === null ? "" : `,"healed":${asciiJson(healed)}`;
+    return (
+      `Z"${this.#workload}${callee},"decision":"${decision.outcome}","reason":"${decision.reason}"` +
+      `,"fault":${jsonOf(fault)},"key":${jsonOf(decision.key)}${tag}${healing}` +
+      `,"revision":${jsonOf(revision)},"status":${status},"endpoint":${jsonOf(endpoint)}` +
+      `,"attempt":${attempt},"closedBy":${jsonOf(closedBy)}` +
+      `,"method":${jsonOf(method)},"path":`
+    );
   }
 
   /** Ids of hops are plain text, ours or checked. */
-  #place({ place }: FinishedExchange): void {
+  #endWithPlace({ place }: FinishedExchange): void {
     const line = this.#line;
-    if (place === NO_HOP) return;
     line.ascii(NAMES.root);
     line.part(place.bytes, place.start + ROOT_AT, ID_CHARS);
     line.ascii(NAMES.hop);
     line.part(place.bytes, place.start + HOP_AT, ID_CHARS);
-    line.ascii(QUOTE);
+    line.ascii(END_WITH_PLACE);
   }
-
-  /** Milliseconds with three decimals, without the cost of printing a double. */
-  #millis(ms: number): void {
-    const micros = Math.max(0, Math.round(ms * 1000));
-    const whole = Math.floor(micros / 1000);
-    this.#line.whole(whole);
-    this.#line.ascii(POINT);
-    this.#line.whole(micros - whole * 1000, 3);
-  }
-}
-
-/** What a line says of a decision and of what came of it, as it was written last. */
-interface WrittenDecision {
-  readonly tagText: string;
-  readonly fault: FaultCode | null;
-  readonly method: string;
-  readonly status: number;
-  readonly endpoint: string | null;
-  readonly revisionText: string;
-  readonly callee: string | null;
-  readonly healed: string | null;
-  /** From behind the time to the name of the path. */
-  readonly decision: Uint8Array;
-  /** From the status to the name of the caller's address. */
-  readonly answer: Uint8Array;
-  /** The end of the line. */
-  readonly revision: Uint8Array;
 }
 
 function jsonOf(text: string | null): string {
@@ -152,19 +88,15 @@ function jsonOf(text: string | null): string {
 }
 
 const NAMES = {
+  downstream: asciiBytes(',"downstream":'),
   durationMs: asciiBytes(',"durationMs":'),
   requestBytes: asciiBytes(',"requestBytes":'),
   responseBytes: asciiBytes(',"responseBytes":'),
-  attempt: asciiBytes(',"attempt":'),
-  closedBy: asciiBytes(',"closedBy":'),
   root: asciiBytes(',"root":"'),
   hop: asciiBytes('","hop":"'),
 };
-const USUAL_END = asciiBytes(',"attempt":1,"closedBy":null');
-const QUOTE = asciiBytes('"');
-const NULL = asciiBytes("null");
-const POINT = asciiBytes(".");
-const TIME_END = asciiBytes('Z"');
+const END_WITH_PLACE = asciiBytes('"}\n');
+const END = asciiBytes("}\n");
 
 /** Longest path written; a target has up to 16 KiB. */
 const PATH_CHARS_MAX = 512;

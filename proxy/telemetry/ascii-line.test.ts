@@ -37,13 +37,12 @@ test("text of any length comes out as it is", () => {
   }
 });
 
-test("what was written can be copied into another line", () => {
-  const first = new AsciiLine(64);
-  first.text("ab");
-  first.json("c");
-  const piece = first.copy(2);
-  first.clear();
-  expect(written(64, (line) => line.ascii(piece))).toBe('"c"');
+test("a part of other bytes, and a duration in thousandths, come out as they are", () => {
+  const bytes = Buffer.from("0123456789");
+  expect(written(8, (line) => line.part(bytes, 2, 5))).toBe("23456");
+  expect(written(8, (line) => line.millis(4.5))).toBe("4.500");
+  expect(written(8, (line) => line.millis(-1))).toBe("0.000");
+  expect(written(16, (line) => line.millis(61_000.0625))).toBe("61000.063");
 });
 
 test("what does not fit is left out whole, and the line says so", () => {
@@ -54,6 +53,7 @@ test("what does not fit is left out whole, and the line says so", () => {
     (line) => line.json("\u0141a"),
     (line) => line.whole(12_345),
     (line) => line.ascii(asciiBytes("12345")),
+    (line) => line.part(Buffer.from("12345"), 0, 5),
   ];
   for (const write of writes) {
     const line = new AsciiLine(4);

@@ -34,15 +34,11 @@ export class AsciiLine {
     if (at >= 0) this.bytes.set(bytes, at);
   }
 
-  /** The same, of `count` bytes within others. */
+  /** The same, of `count` bytes within others: few, since a call that copies costs as much as 40. */
   part(bytes: Buffer, start: number, count: number): void {
     const at = this.#take(count);
-    if (at >= 0) bytes.copy(this.bytes, at, start, start + count);
-  }
-
-  /** A copy of what was written since `start`, for `ascii`. */
-  copy(start: number): Uint8Array {
-    return this.bytes.slice(start, this.length);
+    if (at < 0) return;
+    for (let i = 0; i < count; i++) this.bytes[at + i] = bytes[start + i] as number;
   }
 
   /** Adds a JSON string: control bytes are written as `\xNN` in it, what is not ASCII as `\uNNNN`. */
@@ -50,9 +46,9 @@ export class AsciiLine {
     const { length } = text;
     const start = this.#take(length + 2);
     if (start < 0) return;
-    // As UTF-8, so that what is not ASCII is seen: in its bytes, or in their number.
-    const count = this.bytes.write(text, start + 1, length, "utf8");
-    if (count < length || !this.#isPlain(start + 1, start + 1 + length)) {
+    const isPlain =
+      length <= SHORT_CHARS_MAX ? this.#putShort(text, start + 1) : this.#put(text, start + 1);
+    if (!isPlain) {
       this.length = start;
       this.text(asciiJson(text));
       return;
@@ -61,8 +57,22 @@ export class AsciiLine {
     this.bytes[this.length - 1] = QUOTE;
   }
 
-  #isPlain(start: number, end: number): boolean {
+  /** Writes text, and tells whether all of it is plain. */
+  #putShort(text: string, start: number): boolean {
     const { bytes } = this;
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      if (code > 0x7f || IS_PLAIN[code] === 0) return false;
+      bytes[start + i] = code;
+    }
+    return true;
+  }
+
+  /** As UTF-8, so that what is not ASCII is seen: in its bytes, or in their number. */
+  #put(text: string, start: number): boolean {
+    const { bytes } = this;
+    const end = start + text.length;
+    if (bytes.write(text, start, text.length, "utf8") < text.length) return false;
     for (let at = start; at < end; at++) {
       if (IS_PLAIN[bytes[at] as number] === 0) return false;
     }
@@ -73,15 +83,24 @@ export class AsciiLine {
   whole(value: number, digitsMin = 1): void {
     let digits = digitsMin;
     while (digits < DIGITS_MAX && value >= (POWERS[digits] as number)) digits++;
-    let at = this.#take(digits);
+    const at = this.#take(digits);
     if (at < 0) return;
-    at += digits;
     let rest = value;
-    for (let i = 0; i < digits; i++) {
+    for (let i = at + digits - 1; i >= at; i--) {
       const next = Math.floor(rest / 10);
-      this.bytes[--at] = DIGIT_0 + (rest - next * 10);
+      this.bytes[i] = DIGIT_0 + (rest - next * 10);
       rest = next;
     }
+  }
+
+  /** Adds a duration in milliseconds, in thousandths: without the cost of printing a double. */
+  millis(ms: number): void {
+    const micros = Math.max(0, Math.round(ms * 1000));
+    const whole = Math.floor(micros / 1000);
+    this.whole(whole);
+    const at = this.#take(1);
+    if (at >= 0) this.bytes[at] = POINT;
+    this.whole(micros - whole * 1000, 3);
   }
 
   /** Where the next `count` bytes go; -1 if they do not fit. */
@@ -119,6 +138,10 @@ export function asciiJson(text: string): string {
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const DIGIT_0 = 0x30;
+const POINT = 0x2e;
+
+/** Up to here text goes character by character: that is less than a call that writes it. */
+const SHORT_CHARS_MAX = 48;
 
 /** More digits than a whole number that is exact has. */
 const DIGITS_MAX = 16;

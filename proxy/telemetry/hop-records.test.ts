@@ -89,6 +89,18 @@ describe("hop records", () => {
     ]);
   });
 
+  it("say null where there is nothing, and escape what is not plain", () => {
+    const records = newRecords();
+    const parent = "00000000000000cc";
+    const nothing = { firstByteAtMs: 0, downstreamAddress: "", endpoint: null, status: 0 };
+    records.finished(taggedExchange({ ...nothing, parent, tagText: '\u0141"\n' }));
+    const taken = take(records);
+    expect(taken.lines).toMatch(/^[ -~]+\n$/);
+    const [record] = parse(taken);
+    expect(record).toMatchObject({ parent, ttfbMs: null, caller: null, endpoint: null });
+    expect(record?.tag).toBe('\u0141"\n');
+  });
+
   it("stay when a batch does not arrive, and go once when it does", () => {
     const records = newRecords();
     addTagged(records, "jane-42", 2);

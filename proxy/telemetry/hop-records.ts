@@ -1,10 +1,9 @@
 import { LRUCache } from "lru-cache";
-import { type HopRecord, OTHER_KEYS } from "../../core/hop-record.ts";
+import { OTHER_KEYS } from "../../core/hop-record.ts";
 import { NO_HOP } from "../exchange/placed-hop.ts";
 import type { ExchangeSink, FinishedExchange } from "../exchange/record.ts";
-import { detached } from "../routing/recent-map.ts";
-import { TAG_TEXT_CHARS_MAX } from "../routing/tag.ts";
-import { readTraceId } from "../routing/trace-id.ts";
+import { HeldLines } from "./held-lines.ts";
+import { HopRecordLine, keyOf, type Recorder } from "./hop-record-line.ts";
 import type { Observations } from "./observations.ts";
 
 /**
@@ -13,10 +12,10 @@ import type { Observations } from "./observations.ts";
  * Before: exchange/record.ts. After: watch/report.ts, which sends them off the request path.
  * Invariants: never more than the budget is held; what is dropped is counted under its key, so that
  * control never calls a trace complete that is not; a record leaves only when control has answered.
- * Hot path: one object for a tagged exchange, nothing for an untagged one; text is made on `take`.
+ * Hot path: nothing for an untagged exchange; of a tagged one the line, and no object.
  */
 
-/** Records held in all: about 10 MB, some seconds of tagged traffic while control is away. */
+/** Records held in all: about 12 MB, some seconds of tagged traffic while control is away. */
 export const HOP_RECORDS_MAX = 20_000;
 
 /** Records held of one key, so that one load test does not silence the other sandboxes. */
@@ -28,13 +27,8 @@ const RESERVED_SHARE = 0.1;
 /** Keys whose drops are told apart; drops of further ones are counted under OTHER_KEYS. */
 export const DROPPED_KEYS_MAX = 1_000;
 
-/** Who the records are from. */
-export interface HopRecordsOptions {
-  /** What the proxy stands next to: the caller of its outbound exchanges. */
-  readonly workload: string;
-  /** Instance of this proxy. */
-  readonly proxy: string;
-  readonly sandbox: string | null;
+/** Who the records are from, and what else HopRecords needs to know. */
+export interface HopRecordsOptions extends Recorder {
   /** Told of every exchange while control observes; absent: nobody is. */
   readonly observations?: Observations;
   readonly recordsMax?: number;
@@ -52,32 +46,37 @@ export interface TakenHops {
 
 /** See above. One batch is out at a time. */
 export class HopRecords implements ExchangeSink {
-  readonly #options: HopRecordsOptions;
   readonly #observations: Observations | null;
-  readonly #recordsMax: number;
-  readonly #perKeyMax: number;
+  readonly #line: HopRecordLine;
+  /** How many records there may be, and of one key; of tags that are strict, and of others. */
+  readonly #strictRoom: Room;
+  readonly #otherRoom: Room;
   /** Oldest first; the first `#out.count` are on their way. */
-  readonly #records: HopRecord[] = [];
-  readonly #heldByKey = new Map<string, number>();
+  readonly #lines = new HeldLines<KeyCount>();
+  readonly #heldByKey = new Map<string, KeyCount>();
   #dropped = newDropCounts();
   #out: TakenHops | null = null;
   #droppedTotal = 0;
 
   constructor(options: HopRecordsOptions) {
-    this.#options = options;
+    const { recordsMax = HOP_RECORDS_MAX, recordsPerKeyMax = HOP_RECORDS_PER_KEY_MAX } = options;
     this.#observations = options.observations ?? null;
-    this.#recordsMax = options.recordsMax ?? HOP_RECORDS_MAX;
-    this.#perKeyMax = options.recordsPerKeyMax ?? HOP_RECORDS_PER_KEY_MAX;
+    this.#line = new HopRecordLine(options);
+    this.#strictRoom = { total: recordsMax, perKey: recordsPerKeyMax };
+    this.#otherRoom = {
+      total: Math.floor(recordsMax * (1 - RESERVED_SHARE)),
+      perKey: Math.floor(recordsPerKeyMax * (1 - RESERVED_SHARE)),
+    };
   }
 
   /** How many records wait, those on their way included. */
   get held(): number {
-    return this.#records.length;
+    return this.#lines.count;
   }
 
   /** Whether records wait behind those on their way. */
   get hasMore(): boolean {
-    return this.#records.length > (this.#out?.count ?? 0);
+    return this.#lines.count > (this.#out?.count ?? 0);
   }
 
   /** How many records were dropped since the start. */
@@ -88,20 +87,26 @@ export class HopRecords implements ExchangeSink {
   finished(exchange: FinishedExchange): void {
     if (this.#observations?.isOpen === true) this.#observations.observe(exchange);
     if (exchange.place === NO_HOP) return;
-    const tag = exchange.tagText.slice(0, TAG_TEXT_CHARS_MAX);
-    const key = exchange.decision.key ?? firstKey(tag);
-    if (!this.#hasRoom(key, tag.endsWith("!"))) {
+    const key = keyOf(exchange);
+    const held = this.#heldByKey.get(key);
+    const room = exchange.tagText.endsWith("!") ? this.#strictRoom : this.#otherRoom;
+    if (this.#lines.count >= room.total || (held !== undefined && held.records >= room.perKey)) {
       this.#drop(key, 1);
       return;
     }
-    this.#heldByKey.set(key, (this.#heldByKey.get(key) ?? 0) + 1);
-    this.#records.push(this.#build(exchange, tag, key));
+    const line = this.#line.of(exchange);
+    if (line.isCut) this.#drop(key, 1);
+    else this.#lines.add(line, this.#count(key, held));
   }
 
-  #hasRoom(key: string, isStrict: boolean): boolean {
-    const share = isStrict ? 1 : 1 - RESERVED_SHARE;
-    if (this.#records.length >= Math.floor(this.#recordsMax * share)) return false;
-    return (this.#heldByKey.get(key) ?? 0) < Math.floor(this.#perKeyMax * share);
+  #count(key: string, held: KeyCount | undefined): KeyCount {
+    if (held !== undefined) {
+      held.records++;
+      return held;
+    }
+    const first = { key, records: 1 };
+    this.#heldByKey.set(key, first);
+    return first;
   }
 
   #drop(key: string, count: number): void {
@@ -109,72 +114,22 @@ export class HopRecords implements ExchangeSink {
     addDropped(this.#dropped, key, count);
   }
 
-  #build(exchange: FinishedExchange, tag: string, key: string): HopRecord {
-    const { decision } = exchange;
-    return {
-      v: 1,
-      root: exchange.root,
-      hop: exchange.hop,
-      // A copy: a slice would keep the whole baggage header alive for as long as the record waits.
-      parent: exchange.parent === null ? null : detached(exchange.parent),
-      timeMs: exchange.startEpochMs,
-      caller: this.#callerOf(exchange),
-      workload: exchange.workload,
-      proxy: this.#options.proxy,
-      mode: exchange.mode,
-      sandbox: this.#options.sandbox,
-      healed: exchange.healed,
-      tag,
-      key,
-      outcome: decision.outcome,
-      reason: decision.reason,
-      revision: exchange.revision,
-      endpoint: exchange.endpoint,
-      traceId: readDetachedTraceId(exchange),
-      protocol: exchange.protocol,
-      status: exchange.status,
-      requestBytes: exchange.requestBytes,
-      responseBytes: exchange.responseBytes,
-      ttfbMs:
-        exchange.firstByteAtMs === 0
-          ? null
-          : toMicros(exchange.firstByteAtMs - exchange.startedAtMs),
-      totalMs: toMicros(exchange.endedAtMs - exchange.startedAtMs),
-      attempt: exchange.attempt,
-      closedBy: exchange.closedBy,
-      fault: exchange.fault,
-    };
-  }
-
-  #callerOf({ mode, downstreamAddress }: FinishedExchange): string | null {
-    if (mode === "outbound") return this.#options.workload;
-    return downstreamAddress === "" ? null : downstreamAddress;
-  }
-
   /**
    * Takes the oldest records, at most `bytesMax` bytes of lines but at least one record, and the
    * counts of those dropped; null if there is nothing to tell or a batch is still out.
    */
   take(bytesMax: number): TakenHops | null {
-    if (this.#out !== null || (this.#records.length === 0 && this.#dropped.size === 0)) return null;
-    const lines: string[] = [];
-    let bytes = 0;
-    for (const record of this.#records) {
-      const line = `${JSON.stringify(record)}\n`;
-      bytes += Buffer.byteLength(line);
-      if (bytes > bytesMax && lines.length > 0) break;
-      lines.push(line);
-    }
+    if (this.#out !== null || (this.#lines.count === 0 && this.#dropped.size === 0)) return null;
     const dropped = Object.fromEntries(this.#dropped.entries());
     this.#dropped = newDropCounts();
-    this.#out = { lines: lines.join(""), count: lines.length, dropped };
+    this.#out = { ...this.#lines.oldest(bytesMax), dropped };
     return this.#out;
   }
 
   /** Control has them: they are gone from here. */
   confirm(taken: TakenHops): void {
     if (!this.#settle(taken)) return;
-    this.#remove(taken.count);
+    this.#lines.removeOldest(taken.count, (held) => this.#removed(held));
   }
 
   /** They did not arrive: the next `take` has them again, and the counts. */
@@ -187,8 +142,10 @@ export class HopRecords implements ExchangeSink {
   discard(taken: TakenHops): void {
     if (!this.#settle(taken)) return;
     for (const [key, count] of Object.entries(taken.dropped)) addDropped(this.#dropped, key, count);
-    for (const record of this.#records.slice(0, taken.count)) this.#drop(record.key, 1);
-    this.#remove(taken.count);
+    this.#lines.removeOldest(taken.count, (held) => {
+      this.#drop(held.key, 1);
+      this.#removed(held);
+    });
   }
 
   /** Settles a batch once; a second time, or of another batch, it changes nothing. */
@@ -198,13 +155,22 @@ export class HopRecords implements ExchangeSink {
     return true;
   }
 
-  #remove(count: number): void {
-    for (const { key } of this.#records.splice(0, count)) {
-      const left = (this.#heldByKey.get(key) ?? 1) - 1;
-      if (left === 0) this.#heldByKey.delete(key);
-      else this.#heldByKey.set(key, left);
-    }
+  #removed(held: KeyCount): void {
+    held.records--;
+    if (held.records === 0) this.#heldByKey.delete(held.key);
   }
+}
+
+/** How many records there may be. */
+interface Room {
+  readonly total: number;
+  readonly perKey: number;
+}
+
+/** How many records of a key are held. */
+interface KeyCount {
+  readonly key: string;
+  records: number;
 }
 
 /** Counts by key, for a bounded number of keys; the keys come from outside. */
@@ -216,19 +182,4 @@ export function newDropCounts(): LRUCache<string, number> {
 export function addDropped(counts: LRUCache<string, number>, key: string, count: number): void {
   const told = counts.has(key) || counts.size < DROPPED_KEYS_MAX - 1 ? key : OTHER_KEYS;
   counts.set(told, (counts.get(told) ?? 0) + count);
-}
-
-/** `jane-42~b!` is counted under `jane-42`; an unreadable tag under the empty key. */
-function firstKey(tag: string): string {
-  return /^[a-z0-9][a-z0-9-]{0,39}/.exec(tag)?.[0] ?? "";
-}
-
-function readDetachedTraceId(exchange: FinishedExchange): string | null {
-  const traceId = readTraceId(exchange.fields);
-  return traceId === null ? null : detached(traceId);
-}
-
-/** Milliseconds with three decimals: what is below is noise, and lines are shorter. */
-function toMicros(ms: number): number {
-  return Math.round(ms * 1000) / 1000;
 }

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { AsciiLine } from "./ascii-line.ts";
-import { LINE_BYTES_MAX, LineFile } from "./line-file.ts";
+import { LINE_BYTES_MAX } from "./line.ts";
+import { LineFile } from "./line-file.ts";
 
 let dir: string;
 

@@ -1,4 +1,5 @@
 import { close, write } from "node:fs";
+import type { Line } from "./line.ts";
 
 /**
  * Appends lines to a file, a pipe or a terminal, many with one write, off the request path.
@@ -120,18 +121,7 @@ export class LineFile {
   }
 }
 
-/** One line as bytes, its line feed included. */
-export interface Line {
-  readonly bytes: Buffer;
-  readonly length: number;
-  /** It was longer than whoever made it takes. */
-  readonly isCut: boolean;
-}
-
 const STDOUT = 1;
-
-/** Longest line taken. */
-export const LINE_BYTES_MAX = 32 * 1024;
 
 /** What is written at once: as much as a pipe holds. A quieter file is written every FLUSH_MS. */
 const BLOCK_BYTES = 64 * 1024;

@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { ok } from "../../core/result.ts";
 import { FakeControl } from "./control.fake.ts";
 import { ControlApi } from "./control-api.ts";
 import { Reporter, type ReporterOptions, selectSeen } from "./report.ts";
@@ -32,6 +33,7 @@ beforeEach(async () => {
   faults = [];
 });
 afterEach(async () => {
+  vi.useRealTimers();
   await reporter.leave();
   await control.kill();
 });
@@ -84,6 +86,37 @@ describe("reports", () => {
     await expect.poll(() => control.records).toEqual([{ hop: "1" }]);
     // Control has them a moment before the proxy knows.
     await expect.poll(() => hops.held).toBe(0);
+  });
+
+  it("gather records that come while a batch is under way, but not once a flush waits", async () => {
+    vi.useFakeTimers();
+    const bodies: string[] = [];
+    let whilePosting = (): void => undefined;
+    start({
+      api: {
+        post: (path, _type, body) => {
+          if (path === "/v1/hops") bodies.push(body);
+          whilePosting();
+          return Promise.resolve(ok(null));
+        },
+      },
+    });
+    hops.lines.push('{"hop":"1"}\n');
+    whilePosting = () => void hops.lines.push('{"hop":"2"}\n');
+    await vi.advanceTimersByTimeAsync(250);
+    expect([bodies.length, hops.held]).toEqual([1, 1]);
+    await vi.advanceTimersByTimeAsync(25);
+    expect([bodies.length, hops.held]).toEqual([2, 1]);
+    whilePosting = () => {
+      if (bodies.length < 5) hops.lines.push('{"hop":"3"}\n');
+    };
+    reporter.flush("flush-1");
+    reporter.flush("flush-2");
+    await vi.advanceTimersByTimeAsync(0);
+    const flushes = bodies
+      .slice(2)
+      .map((body) => JSON.parse(body.split("\n")[0] ?? "").batch.flush);
+    expect(flushes.slice(0, 2)).toEqual(["flush-1", "flush-2"]);
   });
 
   it("do not keep records that control will never take", async () => {

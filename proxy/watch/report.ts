@@ -18,8 +18,12 @@ export const OBSERVATIONS_BYTES_MAX = 256 * 1024;
 /** Media type of a batch. */
 const NDJSON = "application/x-ndjson";
 
-/** How often hop records are looked for. */
+/** How often hop records are looked for: while there are none, and after a batch of some. */
 const HOPS_INTERVAL_MS = 250;
+const HOPS_SOON_MS = 25;
+
+/** From here on a batch is large, and the next one follows at once. */
+const BATCH_BYTES_LARGE = BATCH_BYTES_MAX / 2;
 
 /** Pauses after a POST that failed: they double from the first to the last. */
 const RETRY_MS_MIN = 250;
@@ -67,7 +71,7 @@ export interface TakenHops {
 
 /** What the reports are made of. */
 export interface ReporterOptions {
-  readonly api: ControlApi;
+  readonly api: Pick<ControlApi, "post">;
   readonly instance: string;
   readonly hops: HopSource;
   readonly observations: ObservationSource;
@@ -88,11 +92,12 @@ export class Reporter {
   readonly #flushes: string[] = [];
   #seenTold: ReadonlyMap<string, number> = new Map();
   #timers: NodeJS.Timeout[] = [];
+  #soon: NodeJS.Timeout | null = null;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
     this.#status = new Sending(() => this.#postStatus(false), options.onFault);
-    this.#hops = new Sending(() => this.#postHops(), options.onFault);
+    this.#hops = new Sending(() => this.#postHops(false), options.onFault);
   }
 
   start(): void {
@@ -133,7 +138,9 @@ export class Reporter {
   async leave(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     await Promise.all([this.#status.stop(), this.#hops.stop()]);
-    if ((await this.#postHops()) === null) await this.#postStatus(true);
+    const why = await this.#postHops(true);
+    if (this.#soon !== null) clearTimeout(this.#soon);
+    if (why === null) await this.#postStatus(true);
   }
 
   async #postStatus(leaving: boolean): Promise<string | null> {
@@ -147,8 +154,11 @@ export class Reporter {
     return null;
   }
 
-  /** Posts batches until the sources are empty and every flush that waits is answered. */
-  async #postHops(): Promise<string | null> {
+  /**
+   * Posts batches until every flush that waits is answered, and what is left is few; the last time, until
+   * the sources are empty. Under load a few records come during each POST: sent at once, they cost a POST.
+   */
+  async #postHops(isLast: boolean): Promise<string | null> {
     const { hops } = this.#options;
     for (;;) {
       const why = await this.#postObservations();
@@ -158,7 +168,17 @@ export class Reporter {
       if (taken === null && flush === null) return null;
       const fault = await this.#postBatch(taken, flush);
       if (fault !== null) return fault;
+      const wasSmall = taken === null || taken.lines.length < BATCH_BYTES_LARGE;
+      if (wasSmall && this.#flushes.length === 0 && !isLast) {
+        this.#soon ??= setTimeout(() => this.#lookForHops(), HOPS_SOON_MS).unref();
+        return null;
+      }
     }
+  }
+
+  #lookForHops(): void {
+    this.#soon = null;
+    this.#hops.request();
   }
 
   /** In batches of their own, before the one that may answer a flush. */
