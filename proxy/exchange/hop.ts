@@ -38,7 +38,8 @@ export function markHop(
 export function isOwnMark(context: ExchangeContext, fields: FieldList): boolean {
   if ((fields.present & (1 << FIELD.FORKLANE_VIA)) === 0) return false;
   const isOutbound = context.mode === "outbound";
-  for (let i = fields.find(VIA_HEADER, 0); i >= 0; i = fields.find(VIA_HEADER, i + 1)) {
+  const id = FIELD.FORKLANE_VIA;
+  for (let i = fields.findKnown(id, 0); i >= 0; i = fields.findKnown(id, i + 1)) {
     const value = fields.value(i);
     if (!value.includes(context.instance)) continue;
     for (const entry of value.split(",")) {
@@ -106,7 +107,7 @@ function writeMark(fields: FieldList, edit: HeadEdit, hop: PlacedHop): void {
   const isOnly = at >= 0 && fields.findKnown(FIELD.BAGGAGE, at + 1) < 0 && edit.isKept(at);
   const end = isOnly ? leadingMemberEnd(fields.value(at), HOP_MEMBER) : -1;
   if (end < 0) setMember(fields, edit, "baggage", HOP_MEMBER, `${hop.root}.${hop.hop}`);
-  else edit.spliceBytes(at, 0, end, hop.bytes, hop.start, hop.start + MARK_BYTES);
+  else edit.splice(at, 0, end, hop.bytes, hop.start, hop.start + MARK_BYTES);
 }
 
 /** Longest `forklane-via` that is passed on: far more proxies in a row than a call ever meets. */
@@ -127,5 +128,5 @@ function appendVia(fields: FieldList, edit: HeadEdit, own: WrittenLine): void {
   }
   const end = fields.valueLength(at);
   if (end <= VIA_CHARS_MAX && edit.isKept(at)) edit.splice(at, end, end, own.item);
-  else edit.replace(at, `${edit.value(fields, at).slice(-VIA_CHARS_MAX)}${own.item}`);
+  else edit.replace(at, `${edit.value(fields, at).slice(-VIA_CHARS_MAX)}, ${own.value}`);
 }

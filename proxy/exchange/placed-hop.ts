@@ -43,21 +43,25 @@ export const NO_HOP = new PlacedHop(Buffer.alloc(0), 0, null, false);
 
 /** A hop with a new id in a new tree: where a request enters. */
 export function entryHop(): PlacedHop {
-  return placed(null, true);
+  const hop = placed(null, true);
+  putNewId(hop.bytes, hop.start + ROOT_AT);
+  putNewId(hop.bytes, hop.start + HOP_AT);
+  return hop;
 }
 
 /** A hop with a new id, caused by `parent` in the tree `root`. */
 export function nextHop(root: string, parent: string): PlacedHop {
   const hop = placed(parent, false);
-  hop.bytes.write(root, hop.start + ROOT_AT, "latin1");
+  putId(root, hop.bytes, hop.start + ROOT_AT);
+  putNewId(hop.bytes, hop.start + HOP_AT);
   return hop;
 }
 
 /** A hop that another proxy opened for the same call. */
 export function sharedHop(root: string, id: string, parent: string | null): PlacedHop {
   const hop = placed(parent, false);
-  hop.bytes.write(root, hop.start + ROOT_AT, "latin1");
-  hop.bytes.write(id, hop.start + HOP_AT, "latin1");
+  putId(root, hop.bytes, hop.start + ROOT_AT);
+  putId(id, hop.bytes, hop.start + HOP_AT);
   return hop;
 }
 
@@ -68,30 +72,41 @@ export const HOP_AT = ROOT_AT + ID_CHARS + 1;
 /** Length of a mark, the comma behind it included. */
 export const MARK_BYTES = HOP_AT + ID_CHARS + 1;
 
-/** Marks that are made at once. */
+/** Marks that are made at once, still without their ids. */
 const BATCH = 128;
-/** Two ids for each, a byte for two characters. */
-const random = Buffer.alloc(BATCH * ID_CHARS);
-let marks = NO_HOP.bytes;
+const EMPTY_ID = "0".repeat(ID_CHARS);
+const EMPTY_MARKS = Buffer.from(`${BEFORE_ROOT}${EMPTY_ID}.${EMPTY_ID},`.repeat(BATCH), "latin1");
+let marks = EMPTY_MARKS;
 let used = BATCH;
 
+/** A batch is not written over later: whoever keeps a hop keeps its batch. */
 function placed(parent: string | null, isEntry: boolean): PlacedHop {
   if (used === BATCH) {
-    marks = newMarks();
+    marks = Buffer.from(EMPTY_MARKS);
     used = 0;
   }
   return new PlacedHop(marks, used++ * MARK_BYTES, parent, isEntry);
 }
 
-/** Not written over later: whoever keeps a hop keeps its batch. */
-function newMarks(): Buffer {
-  const ids = randomFillSync(random).toString("hex");
-  let text = "";
-  for (let at = 0; at < ids.length; at += 2 * ID_CHARS) {
-    const middle = at + ID_CHARS;
-    text += `${BEFORE_ROOT}${ids.slice(at, middle)}.${ids.slice(middle, middle + ID_CHARS)},`;
+function putId(id: string, bytes: Buffer, at: number): void {
+  for (let i = 0; i < ID_CHARS; i++) bytes[at + i] = id.charCodeAt(i);
+}
+
+/** Random bytes are asked for many at a time: a call costs far more than the bytes. */
+const random = Buffer.alloc(4 * 1024);
+let randomUsed = random.length;
+const HEX = Buffer.from("0123456789abcdef", "latin1");
+
+function putNewId(bytes: Buffer, at: number): void {
+  if (randomUsed === random.length) {
+    randomFillSync(random);
+    randomUsed = 0;
   }
-  return Buffer.from(text, "latin1");
+  for (let i = 0; i < ID_CHARS; i += 2) {
+    const byte = random[randomUsed++] as number;
+    bytes[at + i] = HEX[byte >> 4] as number;
+    bytes[at + i + 1] = HEX[byte & 0xf] as number;
+  }
 }
 
 function idAt(bytes: Buffer, start: number): string {

@@ -68,10 +68,10 @@ function editOf({ lines, added }: Plan, first: number): HeadEdit {
     else if (it.kind === "splice") {
       const [from, to] = splicedAt(it.at, of.value);
       const put = `<${it.value}>`;
-      if (it.value.length % 2 === 0) edit.splice(first + i, from, to, put);
+      if (it.value.length % 2 === 0) edit.splice(first + i, from, to, Buffer.from(put, "latin1"));
       else {
         const bytes = Buffer.from(`x${put}x`, "latin1");
-        edit.spliceBytes(first + i, from, to, bytes, 1, bytes.length - 1);
+        edit.splice(first + i, from, to, bytes, 1, bytes.length - 1);
       }
     } else if (it.kind === "replace") edit.replace(first + i, it.value);
   }

@@ -75,8 +75,7 @@ function encodeEdited(fields: FieldList, raw: RawHead, edit: HeadEdit, out: Piec
     if (splice !== undefined) {
       const valueStart = raw.valueStart(i);
       addRun(raw, runStart, valueStart + splice.from, out);
-      if (splice.bytes === null) out.text(splice.text);
-      else out.range(splice.bytes, splice.start, splice.end);
+      out.range(splice.bytes, splice.start, splice.end);
       runStart = valueStart + splice.to;
       continue;
     }
@@ -92,8 +91,8 @@ function encodeEdited(fields: FieldList, raw: RawHead, edit: HeadEdit, out: Piec
   const { added } = edit;
   for (let i = 0; i + 1 < added.length; i += 2) {
     const line = edit.addedLine(i);
-    if (line === "") addLine(added[i] ?? "", added[i + 1] ?? "", out);
-    else out.text(line);
+    if (line === null) addLine(added[i] ?? "", added[i + 1] ?? "", out);
+    else out.range(line, 0, line.length);
   }
   out.text("\r\n");
 }

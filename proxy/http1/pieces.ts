@@ -59,7 +59,7 @@ export class Pieces {
       const source = this.#sources[i] as Buffer | string;
       const start = this.#starts[i] as number;
       const end = this.#ends[i] as number;
-      if (typeof source !== "string") source.copy(out, at, start, end);
+      if (typeof source !== "string") putRange(source, start, end, out, at);
       else if (source.length > SHORT_CHARS_MAX) out.write(source, at, "latin1");
       else for (let c = 0; c < source.length; c++) out[at + c] = source.charCodeAt(c);
       at += end - start;
@@ -79,6 +79,12 @@ export class Pieces {
     this.count = 0;
     this.bytes = 0;
   }
+}
+
+/** The whole of a buffer is put in half the time of a part of it. */
+function putRange(source: Buffer, start: number, end: number, out: Buffer, at: number): void {
+  if (start === 0 && end === source.length) out.set(source, at);
+  else source.copy(out, at, start, end);
 }
 
 /** Up to here text goes byte by byte: that is less than a call into the runtime. */

@@ -39,7 +39,7 @@ describe("an edit", () => {
   test("changes a value at one place, until another word on the line", () => {
     const fields = new MadeFields(["a", "12345", "b", "1"]);
     const edit = new HeadEdit(2);
-    edit.splice(0, 1, 3, "xy");
+    edit.splice(0, 1, 3, Buffer.from("xy"));
     expect([edit.isKept(0), edit.isDropped(0), edit.value(fields, 0)]).toEqual([
       false,
       false,
@@ -49,10 +49,10 @@ describe("an edit", () => {
     edit.replace(0, "new");
     expect([edit.spliceOf(0), edit.value(fields, 0)]).toEqual([undefined, "new"]);
     edit.reset();
-    edit.splice(1, 0, 0, "0");
+    edit.splice(1, 0, 0, Buffer.from("0"));
     expect([edit.value(fields, 0), edit.value(fields, 1)]).toEqual(["12345", "01"]);
     edit.reset();
-    edit.spliceBytes(1, 1, 1, Buffer.from("<23>"), 1, 3);
+    edit.splice(1, 1, 1, Buffer.from("<23>"), 1, 3);
     expect(edit.value(fields, 1)).toBe("123");
   });
 

@@ -15,8 +15,8 @@ export class HeadEdit {
   readonly #actions: Uint8Array;
   readonly #values: string[];
   readonly #added: string[] = [];
-  /** Of each pair in `added`: the whole line, where whoever added it has it written; else empty. */
-  readonly #addedLines: string[] = [];
+  /** Of each pair in `added`: the whole line, where whoever added it has it written; else null. */
+  readonly #addedLines: (Buffer | null)[] = [];
   readonly #splices: Splice[] = [];
   #changes = 0;
   /** Behind the last line that is not kept. */
@@ -60,25 +60,20 @@ export class HeadEdit {
   }
 
   /**
-   * Puts `text` in place of the characters `from` to `to` of a value; only for lines that are kept. No
-   * string is made of the value, so this is for long ones.
+   * Puts the bytes `start` to `end` of others, which stay as they are until the message is written, in
+   * place of the characters `from` to `to` of a value; only for lines that are kept. No string is made of
+   * the value, so this is for long ones.
    */
-  splice(index: number, from: number, to: number, text: string): void {
-    this.#touch(index, SPLICED);
-    this.#splices.push({ index, from, to, text, bytes: null, start: 0, end: 0 });
-  }
-
-  /** The same with the bytes `start` to `end`, which stay as they are until the message is written. */
-  spliceBytes(
+  splice(
     index: number,
     from: number,
     to: number,
     bytes: Buffer,
-    start: number,
-    end: number,
+    start = 0,
+    end = bytes.length,
   ): void {
     this.#touch(index, SPLICED);
-    this.#splices.push({ index, from, to, text: "", bytes, start, end });
+    this.#splices.push({ index, from, to, bytes, start, end });
   }
 
   /** How a value is changed at one place; undefined if it is not. */
@@ -95,7 +90,7 @@ export class HeadEdit {
 
   add(name: string, value: string): void {
     this.#added.push(name, value);
-    this.#addedLines.push("");
+    this.#addedLines.push(null);
     this.#changes++;
   }
 
@@ -106,9 +101,9 @@ export class HeadEdit {
     this.#changes++;
   }
 
-  /** The line of the pair at `index` of `added`, its line end included; empty if it is not written. */
-  addedLine(index: number): string {
-    return this.#addedLines[index >> 1] ?? "";
+  /** The line of the pair at `index` of `added`, its line end included; null if it is not written. */
+  addedLine(index: number): Buffer | null {
+    return this.#addedLines[index >> 1] ?? null;
   }
 
   /** Puts `member=value` in front of a list line that was added before; false if there is none. */
@@ -116,7 +111,7 @@ export class HeadEdit {
     for (let i = 0; i < this.#added.length; i += 2) {
       if (this.#added[i] !== name) continue;
       this.#added[i + 1] = `${member}=${value},${this.#added[i + 1]}`;
-      this.#addedLines[i >> 1] = "";
+      this.#addedLines[i >> 1] = null;
       return true;
     }
     return false;
@@ -136,8 +131,7 @@ export class HeadEdit {
     const value = fields.value(index);
     const splice = this.spliceOf(index);
     if (splice === undefined) return value;
-    const { bytes, start, end } = splice;
-    const put = bytes === null ? splice.text : bytes.toString("latin1", start, end);
+    const put = splice.bytes.toString("latin1", splice.start, splice.end);
     return value.slice(0, splice.from) + put + value.slice(splice.to);
   }
 }
@@ -146,22 +140,22 @@ export class HeadEdit {
 export interface WrittenLine {
   readonly name: string;
   readonly value: string;
-  readonly line: string;
-  readonly item: string;
+  readonly line: Buffer;
+  readonly item: Buffer;
 }
 
+/** `name` and `value` are latin1: each character is a byte. */
 export function writtenLine(name: string, value: string): WrittenLine {
-  return { name, value, line: `${name}: ${value}\r\n`, item: `, ${value}` };
+  const line = Buffer.from(`${name}: ${value}\r\n`, "latin1");
+  return { name, value, line, item: Buffer.from(`, ${value}`, "latin1") };
 }
 
-/** A change at one place of a value. */
+/** A change at one place of a value, and what is put there: some bytes of others. */
 export interface Splice {
   readonly index: number;
   readonly from: number;
   readonly to: number;
-  /** What is put there: text, or bytes where there are any. */
-  readonly text: string;
-  readonly bytes: Buffer | null;
+  readonly bytes: Buffer;
   readonly start: number;
   readonly end: number;
 }

@@ -26,7 +26,8 @@ export function memberEnd(value: string, start: number): number {
  */
 export function memberValueAt(value: string, start: number, end: number, name: string): number {
   const nameAt = skipWhiteSpace(value, start, end);
-  if (end - nameAt < name.length || !value.startsWith(name, nameAt)) return -1;
+  if (end - nameAt < name.length || value.charCodeAt(nameAt) !== name.charCodeAt(0)) return -1;
+  if (!value.startsWith(name, nameAt)) return -1;
   const at = skipWhiteSpace(value, nameAt + name.length, end);
   if (at === end || value.charCodeAt(at) === SEMICOLON) return at;
   return value.charCodeAt(at) === EQUALS ? at + 1 : -1;

@@ -125,7 +125,7 @@ function readLines(
 }
 
 function isOurMark(value: string, nameAt: number, end: number): boolean {
-  if (!value.startsWith("forklane-", nameAt)) return false;
+  if (value.charCodeAt(nameAt) !== HOP_MEMBER.charCodeAt(0)) return false;
   return (
     memberValueAt(value, nameAt, end, HOP_MEMBER) >= 0 ||
     memberValueAt(value, nameAt, end, RUN_MEMBER) >= 0
