@@ -6,7 +6,7 @@ import { ConfigError, type ProxyConfig, readProxyConfig } from "./config.ts";
 import type { DrainOptions } from "./listener/listener.ts";
 import { createProxy } from "./proxy.ts";
 import { hasBothSides } from "./sides.ts";
-import { keepHeapSmall } from "./small-heap.ts";
+import { giveBackMemoryOfStart, keepHeapSmall } from "./small-heap.ts";
 import { stderrLog } from "./stderr-log.ts";
 import { checkStateDir } from "./watch/remember.ts";
 
@@ -25,6 +25,7 @@ export async function runProxy(
   keepHeapSmall();
   const started = await start(flags, config.value);
   if (!started.ok) return complain(started.error.message, started.error.exitCode);
+  giveBackMemoryOfStart();
   const stop = new StopSignals();
   process.stdout.write(`${readyLine(config.value, started.value)}\n`);
   const retireMs = await Promise.race([

@@ -2,7 +2,7 @@ import { isBindError } from "./bind-error.ts";
 import { ConfigError, readProxyConfig } from "./config.ts";
 import type { DrainOptions } from "./listener/listener.ts";
 import { createProxy, type RunningProxy } from "./proxy.ts";
-import { keepHeapSmall } from "./small-heap.ts";
+import { giveBackMemoryOfStart, keepHeapSmall } from "./small-heap.ts";
 import { stderrLog } from "./stderr-log.ts";
 import {
   type FromWorker,
@@ -65,6 +65,7 @@ async function start(settings: Settings, index: number): Promise<void> {
         },
       },
     });
+    giveBackMemoryOfStart();
     await channel.send({ kind: "accepting" });
   } catch (error) {
     await fail(error);

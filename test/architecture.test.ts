@@ -44,6 +44,8 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
     "core proxy/config proxy/limits proxy/routing proxy/watch proxy/admin proxy/telemetry",
   proxy: "core proxy/*",
   "proxy/main": "core proxy proxy/*",
+  // In the process of the command it reads the settings, and loads nothing of the proxy.
+  "proxy/own-process": "core proxy/config proxy/main",
   "control/model": "core",
   "control/compile": "core control/model proxy/routing",
   "control/schema": "core control/model",
@@ -60,7 +62,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "verify/judge": "core",
   verify: "core control/client verify/judge",
   // The command starts the two processes by their main functions; otherwise it is their client.
-  cli: "core control/client verify proxy/main proxy/intercept control/main",
+  cli: "core control/client verify proxy/main proxy/own-process proxy/intercept control/main",
 };
 
 /** These choose, they do not act: no `node:` import, neither their own nor one that they reach. */

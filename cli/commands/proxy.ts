@@ -130,7 +130,10 @@ Each setting may also stand in the environment: FORKLANE_LISTEN, FORKLANE_STATE_
 export function proxyCommand(context: CliContext): Command {
   const command = addFlags(new Command("proxy"), PROXY_FLAGS).addHelpText("after", EXAMPLE);
   return command.action(async () => {
+    const flags = readFlags(command, PROXY_FLAGS);
+    const { becomeProxy } = await import("../../proxy/own-process/become.ts");
+    becomeProxy(flags);
     const { runProxy } = await import("../../proxy/main.ts");
-    context.exitCode = await runProxy(readFlags(command, PROXY_FLAGS));
+    context.exitCode = await runProxy(flags);
   });
 }

@@ -1,0 +1,43 @@
+import { extname, join } from "node:path";
+import { readProxyConfig } from "../config.ts";
+import { type Flags, withFlags } from "./config.ts";
+
+/**
+ * Makes of the process that read the command line one that is a proxy, and nothing else: the same id,
+ * standard streams and words, but Node begins anew.
+ *
+ * Before: cli/commands/proxy.ts. After: main.ts, in the process that takes over.
+ * Why: what a command line needs stays in memory, 4 MB of it, and some of what V8 and the C library take
+ * by the number of their threads can be said at the start of a process only. Thousands of these processes
+ * stand beside others.
+ *
+ * It answers, and has changed nothing, where that cannot be: on systems other than Linux, in a process
+ * whose parent holds a channel to it (it would be lost), and where the settings are wrong, which is then
+ * said by whoever goes on.
+ */
+export function becomeProxy(flags: Flags): void {
+  if (process.platform !== "linux" || process.execve === undefined) return;
+  if (process.channel !== undefined && process.channel !== null) return;
+  if (!readProxyConfig(flags).ok) return;
+  // The ending is that of this file: dist/ has no TypeScript.
+  const entry = join(import.meta.dirname, `main${extname(import.meta.filename)}`);
+  const [, , ...words] = process.argv;
+  const command = [process.execPath, ...nodeFlags(process.execArgv), entry, ...words];
+  process.execve(process.execPath, command, withFlags(flags));
+}
+
+/** What Node is told of a proxy, in place of its defaults. */
+const NODE_FLAGS: readonly string[] = [
+  // One thread beside its own where V8 compiles and collects garbage, not four: a proxy has less than one CPU
+  // as a rule, and what each thread has worked with stays its own.
+  "--v8-pool-size=1",
+  // See giveBackMemoryOfStart in small-heap.ts.
+  "--expose-gc",
+];
+
+/** What somebody gave is obeyed. */
+function nodeFlags(given: readonly string[]): string[] {
+  const name = (flag: string) => flag.split("=", 1)[0];
+  const ours = NODE_FLAGS.filter((flag) => !given.some((other) => name(other) === name(flag)));
+  return [...ours, ...given];
+}

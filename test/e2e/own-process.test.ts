@@ -1,0 +1,68 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdir, readFile } from "node:fs/promises";
+import { text } from "node:stream/consumers";
+import { describe, expect, it, vi } from "vitest";
+import { ProxyProcess } from "../harness/proxy-process.ts";
+import { ROOT } from "../repository.ts";
+
+/** Types are stripped twice: in the process of the command, and in the one that it becomes. */
+vi.setConfig({ testTimeout: 60_000 });
+
+async function wordsOf(pid: number): Promise<string[]> {
+  return (await readFile(`/proc/${pid}/cmdline`, "latin1")).split("\0");
+}
+
+/** Exit code and standard error of the command. */
+async function run(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ code: number | null; stderr: string }> {
+  const child = spawn(process.execPath, [...args], {
+    cwd: ROOT,
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, "close")]);
+  return { code: code as number | null, stderr };
+}
+
+describe("a proxy that was started by the command", () => {
+  it("becomes a process of its own: the same id and words, nothing of the command line in it", async () => {
+    const flags = { "probe-path": "/up,/ready", instance: "cart-1" };
+    const proxy = await ProxyProcess.start({ baseline: "127.0.0.1:1", flags, heapMib: 64 });
+    const words = await wordsOf(proxy.pid);
+    expect(words.slice(1, 5)).toEqual([
+      "--v8-pool-size=1",
+      "--expose-gc",
+      "--max-old-space-size=64",
+      expect.stringMatching(/proxy\/own-process\/main\.ts$/),
+    ]);
+    expect(words).toEqual(expect.arrayContaining(["proxy", "--probe-path=/up,/ready"]));
+    const config = (await (await fetch(`${proxy.admin}/config`)).json()) as object;
+    expect(config).toMatchObject({ instance: "cart-1", probePaths: ["/up", "/ready"] });
+  });
+
+  it("has one thread where V8 compiles and collects", async () => {
+    const usual = await ProxyProcess.start({ baseline: "127.0.0.1:1" });
+    const names = await threadNames(usual.pid);
+    expect(names.filter((name) => name.includes("V8Worker"))).toHaveLength(1);
+  });
+
+  it("says what is wrong with its settings before it becomes one", async () => {
+    const wrong = await run(["cli/main.ts", "proxy", "--listen", "nowhere"]);
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toContain("--listen");
+  });
+});
+
+it("the file of that process is started by the command, and by nobody else", async () => {
+  const { code, stderr } = await run(["proxy/own-process/main.ts"]);
+  expect(code).toBe(2);
+  expect(stderr).toContain("start `forklane proxy`");
+});
+
+async function threadNames(pid: number): Promise<string[]> {
+  const threads = await readdir(`/proc/${pid}/task`);
+  return Promise.all(threads.map(async (id) => readFile(`/proc/${pid}/task/${id}/comm`, "latin1")));
+}
