@@ -57,3 +57,41 @@ test("the compiler in the middle is off, unless a flag asks for it", () => {
   expect(isOn([], false)).toBe("true\n");
   expect(isOn(["--maglev"], true)).toBe("true\n");
 });
+
+test("the compiler before it is off, unless a flag asks for it", () => {
+  const isOn = (flags: readonly string[], isKeptSmall: boolean) => {
+    const source = `
+      import { keepHeapSmall } from ${JSON.stringify(MODULE)};
+      if (${isKeptSmall}) keepHeapSmall();
+      const hot = new Function("a", "let sum = 0; for (let i = 0; i < 10; i++) sum += a; return sum");
+      new Function("f", "%NeverOptimizeFunction(f)")(hot);
+      for (let i = 0; i < 1e5; i++) hot(i);
+      console.log(new Function("f", "return %ActiveTierIsSparkplug(f)")(hot));
+    `;
+    return printed([...flags, "--allow-natives-syntax"], source);
+  };
+  expect(isOn([], true)).toBe("false\n");
+  expect(isOn([], false)).toBe("true\n");
+  expect(isOn(["--sparkplug"], true)).toBe("true\n");
+});
+
+test("what became garbage late is collected sooner, unless a flag says when", () => {
+  const oldMb = (flags: readonly string[]) => {
+    const source = `
+      import { keepHeapSmall } from ${JSON.stringify(MODULE)};
+      import { getHeapSpaceStatistics } from "node:v8";
+      keepHeapSmall();
+      const kept = [];
+      let most = 0;
+      for (let i = 0; i < 2e6; i++) {
+        kept[i % 100_000] = { i, text: "x" + i };
+        if (i % 1_000 !== 0) continue;
+        const old = getHeapSpaceStatistics().find((space) => space.space_name === "old_space");
+        most = Math.max(most, old.space_used_size);
+      }
+      console.log(most / 2 ** 20);
+    `;
+    return Number.parseFloat(printed(flags, source));
+  };
+  expect(oldMb(["--heap-growing-percent=300"])).toBeGreaterThan(1.5 * oldMb([]));
+});

@@ -46,7 +46,7 @@ export class MessagePartsPool {
 function newParts(limits: Limits): MessageParts {
   const fieldsMax = limits.headFieldsMax;
   return {
-    reader: requestHeadReader(new Http1RequestHead(fieldsMax), limits),
+    reader: requestHeadReader(new Http1RequestHead(), limits),
     decoder: new BodyDecoder(limits),
     requestEdit: new HeadEdit(fieldsMax),
     responseEdit: new HeadEdit(fieldsMax),

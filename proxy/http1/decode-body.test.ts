@@ -21,7 +21,7 @@ function decode(
   pieces: readonly string[],
   limits = DEFAULT_LIMITS,
 ): Decoded {
-  const head = new Http1Head(1);
+  const head = new Http1Head();
   declareBody(head, typeof framing === "number" ? framing : BODY_UNSIZED, framing === "chunked");
   const decoder = new BodyDecoder(limits);
   decoder.begin(head);
@@ -93,7 +93,7 @@ describe("a body", () => {
         const framed = chunks.map((it) => `${it.length.toString(16)}\r\n${it}\r\n`).join("");
         const bytes = Buffer.from(`${framed}0\r\n\r\n`, "latin1");
         const decoder = new BodyDecoder(DEFAULT_LIMITS);
-        const head = new Http1Head(1);
+        const head = new Http1Head();
         declareBody(head, BODY_UNSIZED, true);
         decoder.begin(head);
         const kept: Buffer[] = [];

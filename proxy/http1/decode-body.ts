@@ -267,7 +267,7 @@ const FORBIDDEN_IN_TRAILERS: ReadonlySet<string> = new Set([
 
 /** Trailer fields as pairs; null for none; a fault for what must not be there (RFC 9110 6.5.1). */
 function parseTrailers(section: Buffer, limits: Limits): Trailers | null | FaultCode {
-  const head = new Http1Head(limits.trailerFieldsMax);
+  const head = new Http1Head();
   head.bytes = section;
   let start = 0;
   for (;;) {

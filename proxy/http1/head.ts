@@ -41,17 +41,27 @@ export class Http1Head implements FieldList, RawHead {
   /** Like `present`: the known fields that are there more than once. */
   repeated = 0;
   /** For each field: name start, name end, value start, value end; then the start of the next line. */
-  readonly offsets: Int32Array;
-  readonly ids: Uint8Array;
+  offsets: Int32Array;
+  ids: Uint8Array;
   /** The two values read last: a tagged request's baggage and way are looked at in turn by several. */
   recentIndex = -1;
   formerIndex = -1;
   #recentValue = "";
   #formerValue = "";
 
-  constructor(fieldsMax: number) {
-    this.offsets = new Int32Array(fieldsMax * 4 + 1);
-    this.ids = new Uint8Array(fieldsMax);
+  constructor() {
+    this.offsets = offsetsFor(USUAL_FIELDS);
+    this.ids = new Uint8Array(USUAL_FIELDS);
+  }
+
+  /** Makes room for more fields than there are. The limit is the parser's to keep. */
+  makeRoom(): void {
+    const room = 2 * this.ids.length;
+    const { offsets, ids } = this;
+    this.offsets = offsetsFor(room);
+    this.ids = new Uint8Array(room);
+    this.offsets.set(offsets);
+    this.ids.set(ids);
   }
 
   id(index: number): number {
@@ -138,6 +148,13 @@ function isText(bytes: Buffer, start: number, end: number, text: string): boolea
   }
   return true;
 }
+
+function offsetsFor(fields: number): Int32Array {
+  return new Int32Array(fields * 4 + 1);
+}
+
+/** As many fields as a browser sends, and tracing adds; few heads have more. */
+const USUAL_FIELDS = 48;
 
 const EMPTY = Buffer.alloc(0);
 

@@ -15,7 +15,7 @@ interface Outcome {
 
 /** Reads a request head from pieces, each in a buffer of its own, as a socket delivers them. */
 function readRequest(pieces: readonly string[], limits = DEFAULT_LIMITS): Outcome {
-  const head = new Http1RequestHead(limits.headFieldsMax);
+  const head = new Http1RequestHead();
   const reader = requestHeadReader(head, limits);
   for (const [i, piece] of pieces.entries()) {
     const bytes = Buffer.from(piece, "latin1");
@@ -29,7 +29,7 @@ function readRequest(pieces: readonly string[], limits = DEFAULT_LIMITS): Outcom
 }
 
 function readResponse(text: string, isHeadRequest = false): Outcome {
-  const head = new Http1ResponseHead(DEFAULT_LIMITS.headFieldsMax);
+  const head = new Http1ResponseHead();
   const reader = responseHeadReader(head, DEFAULT_LIMITS);
   const bytes = Buffer.from(text, "latin1");
   const outcome = reader.read(bytes, 0, bytes.length);
@@ -75,6 +75,26 @@ describe("a request head", () => {
         expect([fault, rest, head.count, head.value(1)]).toEqual([null, "rest", 3, "two words"]);
       }),
     );
+  });
+
+  test("has as many fields as the limit allows, all of them as they came, and so has the next one", () => {
+    const lines = Array.from(
+      { length: DEFAULT_LIMITS.headFieldsMax - 1 },
+      (_, i) => `F${i}: v${i}`,
+    );
+    const head = new Http1RequestHead();
+    const reader = requestHeadReader(head, DEFAULT_LIMITS);
+    for (const count of [lines.length, 3, lines.length]) {
+      const text = ["GET / HTTP/1.1", "Host: a", ...lines.slice(0, count), "", ""].join("\r\n");
+      const bytes = Buffer.from(text, "latin1");
+      expect(reader.read(bytes, 0, bytes.length)).toBe(COMPLETE);
+      const read = Array.from(
+        { length: head.count },
+        (_, i) => `${head.name(i)}: ${head.value(i)}`,
+      );
+      expect(read).toEqual(["Host: a", ...lines.slice(0, count)]);
+      expect(head.find(`f${count - 1}`, 0)).toBe(count);
+    }
   });
 
   test("may follow one empty line, not two", () => {

@@ -208,6 +208,7 @@ export function parseFieldLine(
     if (FIELD_VALUE[bytes[i] as number] === 0) return "head-malformed";
   }
   if (head.count === fieldsMax) return "head-too-large";
+  if (head.count === head.ids.length) head.makeRoom();
   const offset = head.count * 4;
   head.offsets[offset] = start;
   head.offsets[offset + 1] = nameEnd;

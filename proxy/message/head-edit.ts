@@ -13,7 +13,8 @@ const SPLICED = 3;
  */
 export class HeadEdit {
   readonly #actions: Uint8Array;
-  readonly #values: string[];
+  /** By the line that is replaced; few are. */
+  readonly #values: string[] = [];
   readonly #added: string[] = [];
   /** Of each pair in `added`: the whole line, where whoever added it has it written; else null. */
   readonly #addedLines: (Buffer | null)[] = [];
@@ -24,7 +25,6 @@ export class HeadEdit {
 
   constructor(fieldsMax: number) {
     this.#actions = new Uint8Array(fieldsMax);
-    this.#values = new Array<string>(fieldsMax).fill("");
   }
 
   reset(): void {

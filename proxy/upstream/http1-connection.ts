@@ -81,7 +81,7 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
     this.#owner = owner;
     this.#limits = limits;
     this.#ticker = ticker;
-    this.#reader = responseHeadReader(new Http1ResponseHead(limits.headFieldsMax), limits);
+    this.#reader = responseHeadReader(new Http1ResponseHead(), limits);
     this.#decoder = new BodyDecoder(limits);
     this.#idleMaxMs = limits.upstreamIdleMs;
     this.#deadlineAtMs = ticker.now() + connectMs;

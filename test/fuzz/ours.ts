@@ -63,18 +63,13 @@ class MessagesReader implements BodyReceiver {
 
   constructor(input: Input, listener: MessageListener) {
     const limits = LIMITS[input.limits];
-    const { headFieldsMax } = limits;
     const isRequests = input.kind === "requests";
     this.#input = input;
     this.#listener = listener;
     this.#bytes = Buffer.from(input.text, "latin1");
     this.#buffer = Buffer.allocUnsafe(this.#bytes.length);
-    this.#request = isRequests
-      ? requestHeadReader(new Http1RequestHead(headFieldsMax), limits)
-      : null;
-    this.#response = isRequests
-      ? null
-      : responseHeadReader(new Http1ResponseHead(headFieldsMax), limits);
+    this.#request = isRequests ? requestHeadReader(new Http1RequestHead(), limits) : null;
+    this.#response = isRequests ? null : responseHeadReader(new Http1ResponseHead(), limits);
     this.#decoder = new BodyDecoder(limits);
   }
 

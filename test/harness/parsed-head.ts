@@ -19,14 +19,14 @@ const LIMITS = { ...DEFAULT_LIMITS, headFieldsMax: FIELDS_MAX };
 
 /** Parses a request head as the data plane does. `lines`: start line and fields, without line ends. */
 export function requestHead(lines: readonly string[]): Http1RequestHead {
-  const head = parse(requestHeadReader(new Http1RequestHead(FIELDS_MAX), LIMITS), lines);
+  const head = parse(requestHeadReader(new Http1RequestHead(), LIMITS), lines);
   check(frameRequest(head));
   return head;
 }
 
 /** The same for a response to a GET. */
 export function responseHead(lines: readonly string[]): Http1ResponseHead {
-  const head = parse(responseHeadReader(new Http1ResponseHead(FIELDS_MAX), LIMITS), lines);
+  const head = parse(responseHeadReader(new Http1ResponseHead(), LIMITS), lines);
   check(frameResponse(head, false));
   return head;
 }
