@@ -25,7 +25,8 @@ async function pair() {
     return write(...args);
   }) as Socket["write"];
   const writes = () => written.length;
-  return { writer: new MessageWriter(socket), reader, writes, written: () => written };
+  const waiting = () => socket.writableLength;
+  return { writer: new MessageWriter(socket), reader, writes, waiting, written: () => written };
 }
 
 function gatherHead(writer: MessageWriter, head: Buffer, sendsChunks: boolean): void {
@@ -68,6 +69,25 @@ test("a small piece that waits behind others holds nothing but itself", async ()
   const [one, other] = written().slice(-2);
   expect([one?.length, other?.length]).toEqual([1, 1]);
   expect([one?.buffer === read.buffer, other?.buffer === read.buffer]).toEqual([false, false]);
+});
+
+test("what waits for a slow reader is not written over by what others send meanwhile", async () => {
+  const [slow, quick] = [await pair(), await pair()];
+  const sent: string[] = [];
+  const send = ({ writer }: typeof slow, letter: string) => {
+    const body = Buffer.from(letter.repeat(12 * 1024));
+    gatherHead(writer, Buffer.from("HEAD"), false);
+    writer.body(body);
+    writer.flush();
+    return `HEAD${body}`;
+  };
+  for (let i = 0; slow.waiting() === 0; i++)
+    sent.push(send(slow, String.fromCharCode(97 + (i % 26))));
+  sent.push(send(slow, "Y"));
+  const other = send(quick, "Z");
+  const expected = sent.join("");
+  expect(await read(slow.reader, expected.length)).toBe(expected);
+  expect(await read(quick.reader, other.length)).toBe(other);
 });
 
 test("content between two writes is one chunk, whatever it came in", async () => {

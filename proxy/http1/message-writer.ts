@@ -75,10 +75,27 @@ export class MessageWriter {
     const isCoarse = pieces.bytes >= pieces.count * PIECE_BYTES_MIN;
     if (pieces.count === 1) return this.#writeOne(pieces);
     if (pieces.bytes > JOINED_BYTES_MAX && isCoarse) return this.#writeApart(pieces);
+    const isMedium = pieces.bytes >= SCRATCH_BYTES_MIN && pieces.bytes <= scratch.length;
+    if (isMedium && this.#socket.writableLength === 0) return this.#writeOverScratch(pieces);
     // A copy: whoever the pieces belong to may have them back, wherever the copy is.
     const all = pieces.joined();
     this.#letGo(pieces);
     this.#socket.write(all);
+    return this.#told(this.#socket.writableNeedDrain ? FLOW.BLOCKED : FLOW.FLUSHED);
+  }
+
+  /**
+   * Writes a copy in the one buffer that all connections use for this, in turn: memory of this size that
+   * is new for each message keeps the garbage collector busy. If the kernel has not taken all of it the
+   * buffer stays with the socket, and there is another one from then on: at most one for each connection,
+   * whose queue was empty before.
+   */
+  #writeOverScratch(pieces: Pieces): Flow {
+    const { bytes } = pieces;
+    pieces.joinInto(scratch);
+    this.#letGo(pieces);
+    this.#socket.write(scratch.subarray(0, bytes));
+    if (socketFlow(this.#socket) !== FLOW.FLUSHED) scratch = newScratch();
     return this.#told(this.#socket.writableNeedDrain ? FLOW.BLOCKED : FLOW.FLUSHED);
   }
 
@@ -154,7 +171,16 @@ const SPARE_MAX = 16;
 const CHUNK_END = "\r\n";
 
 /** Up to here copying costs less than a write of several buffers (`npm run bench:compare`, small bodies). */
-const JOINED_BYTES_MAX = 16 * 1024;
+const JOINED_BYTES_MAX = 48 * 1024;
+
+/** Below this a new buffer costs little, and one that waits for a slow reader would hold far more. */
+const SCRATCH_BYTES_MIN = 8 * 1024;
+
+let scratch = newScratch();
+
+function newScratch(): Buffer {
+  return Buffer.allocUnsafeSlow(JOINED_BYTES_MAX);
+}
 
 /** From here on a piece is written as it is. */
 const APART_BYTES_MIN = 4 * 1024;

@@ -54,6 +54,16 @@ export class Pieces {
   joined(from = 0, to = this.count): Buffer {
     const isAll = to - from === this.count;
     const out = Buffer.allocUnsafe(isAll ? this.bytes : this.#bytesOf(from, to));
+    this.#put(out, from, to);
+    return out;
+  }
+
+  /** Copies all pieces to the beginning of a buffer that has room for them. */
+  joinInto(out: Buffer): void {
+    this.#put(out, 0, this.count);
+  }
+
+  #put(out: Buffer, from: number, to: number): void {
     let at = 0;
     for (let i = from; i < to; i++) {
       const source = this.#sources[i] as Buffer | string;
@@ -64,7 +74,6 @@ export class Pieces {
       else for (let c = 0; c < source.length; c++) out[at + c] = source.charCodeAt(c);
       at += end - start;
     }
-    return out;
   }
 
   #bytesOf(from: number, to: number): number {

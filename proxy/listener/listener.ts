@@ -47,7 +47,8 @@ export class Listener implements CallConnectionOwner {
     this.#context = context;
     this.#interception = interception;
     this.#partsPool = new MessagePartsPool(context.limits);
-    const { bufferedBytesMax, readBufferBytes } = context.limits;
+    const { bufferedBytesMax } = context.limits;
+    const readBufferBytes = Math.min(context.limits.readBufferBytes, ACCEPTED_READ_BYTES_MAX);
     this.#accepted = { allowHalfOpen: true, highWaterMark: bufferedBytesMax, readBufferBytes };
     this.#server = createServer({ ...this.#accepted, noDelay: true }, (socket) =>
       this.#acceptSafely(socket),
@@ -266,6 +267,12 @@ interface OpenConnection {
   /** Cuts it off; tells whether anything was in progress. */
   destroy(): boolean;
 }
+
+/**
+ * Accepted connections read at most this much at once: large uploads take less CPU than with twice as
+ * much (`npm run bench:compare -- --only request-1m`), while large responses take more.
+ */
+const ACCEPTED_READ_BYTES_MAX = 32 * 1024;
 
 /** Connections that the kernel may hold before they are accepted. */
 const BACKLOG = 4_096;
