@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { PROXY_SETTINGS } from "../proxy/config.ts";
+import { freePort } from "../test/harness/free-port.ts";
 import { PROXY_FLAGS } from "./commands/proxy.ts";
 
 const MAIN = join(import.meta.dirname, "main.ts");
@@ -185,16 +186,5 @@ function run(
     child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
     child.once("error", reject);
     child.once("close", (code) => resolve({ code, stdout, stderr }));
-  });
-}
-
-/** A port at which nothing listens. */
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
   });
 }

@@ -8,6 +8,8 @@ const REPORTS = ".reports";
 const POLL_MS = 5_000;
 
 interface SuiteOptions {
+  /** Files at a time; by default one CPU is left for what the tests start. */
+  readonly workers?: number;
   /** For one test, and for what runs before and after it. */
   readonly timeoutMs?: number;
   /** One file after the other: for suites that measure, or take fixed ports. */
@@ -23,7 +25,7 @@ interface SuiteOptions {
 export function suiteConfig(
   script: "test" | `test:${string}`,
   include: string[],
-  { timeoutMs = 20_000, isSerial = false }: SuiteOptions = {},
+  { timeoutMs = 20_000, isSerial = false, workers }: SuiteOptions = {},
 ): ViteUserConfig {
   return defineConfig({
     test: {
@@ -35,6 +37,7 @@ export function suiteConfig(
       expect: { poll: { timeout: POLL_MS } },
       pool: "forks",
       fileParallelism: !isSerial,
+      ...(workers !== undefined && { maxWorkers: workers }),
       reporters: [
         "default",
         ["json", { outputFile: `${REPORTS}/${script.replaceAll(":", "-")}.json` }],

@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import type { HopBatch, HopRecord } from "../../core/hop-record.ts";
 import type { ProxyStatus } from "../../core/proxy-status.ts";
 import { encodeSse } from "../../core/sse.ts";
+import { freePort } from "../../test/harness/free-port.ts";
 
 /** A batch of hop records as it came in. */
 export interface ReceivedBatch {
@@ -54,9 +54,9 @@ export class FakeControl {
 
   /** Listens, at the port that it had before if it did. */
   async start(): Promise<void> {
+    if (this.#port === 0) this.#port = await freePort();
     this.#server.listen(this.#port, "127.0.0.1");
     await once(this.#server, "listening");
-    this.#port = (this.#server.address() as AddressInfo).port;
   }
 
   /** Goes away as a killed process does: all connections are gone at once. */

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import net, { type AddressInfo, type Server } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { freePort } from "../../test/harness/free-port.ts";
 import { CHECKS_AT_ONCE_MAX, ENDPOINTS_REPORTED_MAX, EndpointChecks } from "./endpoint-checks.ts";
 
 let nowMs: number;
@@ -26,12 +27,7 @@ function endpointOf(server: Server): string {
 }
 
 async function unusedEndpoint(): Promise<string> {
-  const other = net.createServer().listen(0, "127.0.0.1");
-  await once(other, "listening");
-  const endpoint = endpointOf(other);
-  other.close();
-  await once(other, "close");
-  return endpoint;
+  return `127.0.0.1:${await freePort()}`;
 }
 
 describe("endpoint checks", () => {
