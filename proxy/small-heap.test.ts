@@ -58,23 +58,6 @@ test("the compiler in the middle is off, unless a flag asks for it", () => {
   expect(isOn(["--maglev"], true)).toBe("true\n");
 });
 
-test("the compiler before it is off, unless a flag asks for it", () => {
-  const isOn = (flags: readonly string[], isKeptSmall: boolean) => {
-    const source = `
-      import { keepHeapSmall } from ${JSON.stringify(MODULE)};
-      if (${isKeptSmall}) keepHeapSmall();
-      const hot = new Function("a", "let sum = 0; for (let i = 0; i < 10; i++) sum += a; return sum");
-      new Function("f", "%NeverOptimizeFunction(f)")(hot);
-      for (let i = 0; i < 1e5; i++) hot(i);
-      console.log(new Function("f", "return %ActiveTierIsSparkplug(f)")(hot));
-    `;
-    return printed([...flags, "--allow-natives-syntax"], source);
-  };
-  expect(isOn([], true)).toBe("false\n");
-  expect(isOn([], false)).toBe("true\n");
-  expect(isOn(["--sparkplug"], true)).toBe("true\n");
-});
-
 test("what became garbage late is collected sooner, unless a flag says when", () => {
   const oldMb = (flags: readonly string[]) => {
     const source = `

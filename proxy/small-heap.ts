@@ -12,11 +12,9 @@ export function keepHeapSmall(): void {
   // Under load the young generation is doubled up to 32 MB, since programs that keep what they make gain
   // by that. What an exchange makes is garbage when it ends, whatever the size.
   if (!isGiven(/semi[-_]space/)) setFlagsFromString("--semi-space-growth-factor=1");
-  // The compilers between the interpreter and the last one: soon all that is hot is compiled by that
-  // anyway. Until then the threads of the one keep what they worked with, 15 MB after the first thousand
-  // requests, and the other makes a megabyte of code.
+  // The compiler between the first and the last: its threads keep what they worked with, 15 MB after the
+  // first thousand requests, and soon all that is hot is compiled by the last one anyway.
   if (!isGiven(/maglev/)) setFlagsFromString("--no-maglev");
-  if (!isGiven(/sparkplug/)) setFlagsFromString("--no-sparkplug");
   // What became garbage late is collected when there is a quarter more than was in use, not four times
   // as much.
   if (!isGiven(/heap[-_]growing/)) setFlagsFromString("--heap-growing-percent=25");

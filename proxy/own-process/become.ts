@@ -1,6 +1,6 @@
 import { extname, join } from "node:path";
 import { readProxyConfig } from "../config.ts";
-import { type Flags, withFlags } from "./config.ts";
+import { FLAGS_VARIABLE, type Flags, withFlags } from "./config.ts";
 
 /**
  * Makes of the process that read the command line one that is a proxy, and nothing else: the same id,
@@ -12,8 +12,9 @@ import { type Flags, withFlags } from "./config.ts";
  * stand beside others.
  *
  * It answers, and has changed nothing, where that cannot be: on systems other than Linux, in a process
- * whose parent holds a channel to it (it would be lost), and where the settings are wrong, which is then
- * said by whoever goes on.
+ * whose parent holds a channel to it (it would be lost), where the system or Node refuses, where there are
+ * more flags than the environment holds, and where the settings are wrong, which is then said by whoever
+ * goes on.
  */
 export function becomeProxy(flags: Flags): void {
   if (process.platform !== "linux" || process.execve === undefined) return;
@@ -23,8 +24,17 @@ export function becomeProxy(flags: Flags): void {
   const entry = join(import.meta.dirname, `main${extname(import.meta.filename)}`);
   const [, , ...words] = process.argv;
   const command = [process.execPath, ...nodeFlags(process.execArgv), entry, ...words];
-  process.execve(process.execPath, command, withFlags(flags));
+  const environment = withFlags(flags);
+  if (Buffer.byteLength(environment[FLAGS_VARIABLE] ?? "") > VARIABLE_BYTES_MAX) return;
+  try {
+    process.execve(process.execPath, command, environment);
+  } catch {
+    // The system refuses, or Node was told to (`--permission`): the proxy runs all the same.
+  }
 }
+
+/** Linux takes 128 KiB; where it takes less than it is given, older Nodes end. */
+const VARIABLE_BYTES_MAX = 100_000;
 
 /** What Node is told of a proxy, in place of its defaults. */
 const NODE_FLAGS: readonly string[] = [

@@ -49,6 +49,13 @@ describe("a proxy that was started by the command", () => {
     expect(names.filter((name) => name.includes("V8Worker"))).toHaveLength(1);
   });
 
+  it("stays the process of the command where its flags are more than the environment holds", async () => {
+    const networks = Array.from({ length: 8_000 }, (_, i) => `10.${i >> 8}.${i & 255}.0/24`);
+    const flags = { "trust-tags-from": networks.join(",") };
+    const proxy = await ProxyProcess.start({ baseline: "127.0.0.1:1", flags });
+    expect((await wordsOf(proxy.pid))[1]).toBe("cli/main.ts");
+  });
+
   it("says what is wrong with its settings before it becomes one", async () => {
     const wrong = await run(["cli/main.ts", "proxy", "--listen", "nowhere"]);
     expect(wrong.code).toBe(2);
