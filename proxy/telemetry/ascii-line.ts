@@ -128,9 +128,14 @@ export function asciiBytes(text: string): Uint8Array {
   return new Uint8Array(Buffer.from(text, "latin1"));
 }
 
-/** A JSON string in ASCII. */
+/** A JSON string in ASCII, its control bytes as `\xNN`. */
 export function asciiJson(text: string): string {
-  return JSON.stringify(escapeControls(text)).replace(/[^ -~]/g, (character) => {
+  return asciiOnly(JSON.stringify(escapeControls(text)));
+}
+
+/** JSON with what is not ASCII as `\uNNNN`. */
+export function asciiOnly(json: string): string {
+  return json.replace(/[^ -~]/g, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
   });
 }

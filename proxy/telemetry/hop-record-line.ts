@@ -3,7 +3,7 @@ import { HOP_AT, ROOT_AT } from "../exchange/placed-hop.ts";
 import type { FinishedExchange } from "../exchange/record.ts";
 import { ID_CHARS } from "../routing/hop-mark.ts";
 import { readTraceId } from "../routing/trace-id.ts";
-import { AsciiLine, asciiBytes, asciiJson } from "./ascii-line.ts";
+import { AsciiLine, asciiBytes, asciiJson, asciiOnly } from "./ascii-line.ts";
 import { LINE_BYTES_MAX } from "./line.ts";
 import { type SharedFacts, WrittenOutcomes } from "./written-outcomes.ts";
 
@@ -91,9 +91,7 @@ export class HopRecordLine {
       closedBy: facts.closedBy,
       fault: facts.fault,
     };
-    const json = JSON.stringify(members).replace(/[^ -~]/g, (character) => {
-      return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
-    });
+    const json = asciiOnly(JSON.stringify(members));
     return `,${json.slice(1)}\n`;
   }
 }

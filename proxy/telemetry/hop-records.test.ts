@@ -101,6 +101,13 @@ describe("hop records", () => {
     expect(record?.tag).toBe('\u0141"\n');
   });
 
+  it("longer than any line are dropped, and counted under their key", () => {
+    const records = newRecords();
+    records.finished(taggedExchange({ endpoint: "a".repeat(40_000) }));
+    expect(records.held).toBe(0);
+    expect(take(records)).toEqual({ lines: "", count: 0, dropped: { "jane-42": 1 } });
+  });
+
   it("stay when a batch does not arrive, and go once when it does", () => {
     const records = newRecords();
     addTagged(records, "jane-42", 2);
