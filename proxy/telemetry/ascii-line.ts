@@ -30,11 +30,14 @@ export class AsciiLine {
 
   /** The same, of bytes: the cheaper form. */
   ascii(bytes: Uint8Array): void {
-    const at = this.#take(bytes.length);
-    if (at >= 0) this.bytes.set(bytes, at);
+    const { length } = bytes;
+    const at = this.#take(length);
+    if (at < 0) return;
+    if (length > FEW_BYTES_MAX) this.bytes.set(bytes, at);
+    else for (let i = 0; i < length; i++) this.bytes[at + i] = bytes[i] as number;
   }
 
-  /** The same, of `count` bytes within others: few, since a call that copies costs as much as 40. */
+  /** The same, of `count` bytes within others: few. */
   part(bytes: Buffer, start: number, count: number): void {
     const at = this.#take(count);
     if (at < 0) return;
@@ -86,10 +89,17 @@ export class AsciiLine {
     const at = this.#take(digits);
     if (at < 0) return;
     let rest = value;
-    for (let i = at + digits - 1; i >= at; i--) {
+    let i = at + digits - 1;
+    for (; rest > INT32_MAX; i--) {
       const next = Math.floor(rest / 10);
       this.bytes[i] = DIGIT_0 + (rest - next * 10);
       rest = next;
+    }
+    // Nearly all are whole numbers of the processor.
+    for (let small = rest | 0; i >= at; i--) {
+      const next = (small / 10) | 0;
+      this.bytes[i] = DIGIT_0 + (small - next * 10);
+      small = next;
     }
   }
 
@@ -147,6 +157,11 @@ const POINT = 0x2e;
 
 /** Up to here text goes character by character: that is less than a call that writes it. */
 const SHORT_CHARS_MAX = 48;
+
+/** Up to here bytes go one by one: a call that copies costs as much as 40. */
+const FEW_BYTES_MAX = 32;
+
+const INT32_MAX = 0x7fff_ffff;
 
 /** More digits than a whole number that is exact has. */
 const DIGITS_MAX = 16;
