@@ -5,11 +5,10 @@ import { Ticker } from "../core/ticker.ts";
 import { Admin } from "./admin/admin.ts";
 import type { ProxyConfig } from "./config.ts";
 import { carrierSet } from "./exchange/context.ts";
+import { Way } from "./exchange/way.ts";
 import type { DrainOptions } from "./listener/listener.ts";
 import { fitToOpenFiles } from "./listener/open-files.ts";
-import { writtenLine } from "./message/head-edit.ts";
 import { HOP_MEMBER, RUN_MEMBER } from "./routing/baggage.ts";
-import { VIA_HEADER } from "./routing/hop-mark.ts";
 import { unknownTable, workloadTable } from "./routing/table.ts";
 import { hasBothSides, type SharedContext, Sides } from "./sides.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
@@ -79,7 +78,7 @@ export async function createProxy(
     ticker,
     sinks: telemetry.sinks,
     onBug,
-    via: writtenLine(VIA_HEADER, `${config.workload};${config.instance}`),
+    way: new Way(config),
     isDraining: false,
     overload: "none",
     ambiguousTags: 0,

@@ -3,6 +3,7 @@ import { type Networks, parseNetworks } from "../core/networks.ts";
 import { ConfigError, type OutboundConfig, type ProxyConfig } from "./config.ts";
 import type { ExchangeContext } from "./exchange/context.ts";
 import { TraceAffinity } from "./exchange/trace-affinity.ts";
+import { Way } from "./exchange/way.ts";
 import type { Interceptions } from "./listener/interception.ts";
 import { type DrainOptions, Listener } from "./listener/listener.ts";
 import { MemoryPressure, memoryUsedPercent } from "./listener/memory-pressure.ts";
@@ -177,10 +178,11 @@ function toCalls(
 ): ExchangeContext {
   const none = { revision: "", state: "unknown", known: NONE, expired: NONE } as const;
   const calls = callsOf({ ...none, workloads: new Map() }, callees, config.sandbox);
+  const self = { mode: "outbound", sandbox: null } as const;
   return {
     ...common,
-    mode: "outbound",
-    sandbox: null,
+    ...self,
+    way: new Way({ ...common, ...self }),
     // These are about what comes to the service.
     appendsForwardedFor: false,
     underscoreFields: "forward",

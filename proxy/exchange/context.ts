@@ -3,8 +3,8 @@ import type { OnBug } from "../../core/invariant.ts";
 import type { Networks } from "../../core/networks.ts";
 import type { Ticker } from "../../core/ticker.ts";
 import type { Limits } from "../limits.ts";
-import type { WrittenLine } from "../message/head-edit.ts";
 import { FIELD, knownFieldByName } from "../message/known-field.ts";
+import { BaggageReader } from "../routing/baggage-line.ts";
 import type { Calls } from "../routing/callees.ts";
 import { type Carrier, carrierHeader } from "../routing/carrier.ts";
 import type { WorkloadTable } from "../routing/table.ts";
@@ -13,13 +13,14 @@ import type { UpstreamPool } from "../upstream/pool.ts";
 import type { ExchangeSink } from "./record.ts";
 import type { TraceAffinity } from "./trace-affinity.ts";
 import type { UnderscoreRule } from "./underscore-fields.ts";
+import type { Way } from "./way.ts";
 
 /** What all exchanges of a proxy share. */
 export interface ExchangeContext {
   readonly workload: string;
   readonly instance: string;
-  /** What an inbound proxy appends to `forklane-via`: both of them. */
-  readonly via: WrittenLine;
+  /** Reads and writes `forklane-via` for this proxy. */
+  readonly way: Way;
   readonly mode: "inbound" | "outbound" | "edge";
   /** The sandbox whose fork the proxy stands next to; null next to a baseline. */
   readonly sandbox: string | null;
@@ -72,6 +73,8 @@ export interface CarrierSet {
   readonly otherNames: readonly string[];
   /** Members of baggage and tracestate that are tags or ours. */
   readonly members: readonly string[];
+  /** Reads baggage for them. */
+  readonly baggage: BaggageReader;
 }
 
 /** Prepares carriers for the hot path. `ownMembers` are baggage members of ours. */
@@ -83,5 +86,6 @@ export function carrierSet(list: readonly Carrier[], ownMembers: readonly string
     mask: known.reduce((mask, id) => mask | (1 << id), 1 << FIELD.BAGGAGE),
     otherNames: [...names].filter((name) => knownFieldByName(name) === FIELD.OTHER),
     members: [...list.flatMap((it) => (it.kind === "header" ? [] : [it.member])), ...ownMembers],
+    baggage: new BaggageReader(list),
   };
 }

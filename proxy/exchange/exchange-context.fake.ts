@@ -3,15 +3,15 @@ import { LOOPBACK_AND_PRIVATE, type Networks, parseNetworks } from "../../core/n
 import { Ticker } from "../../core/ticker.ts";
 import { DEFAULT_LIMITS } from "../limits.ts";
 import type { RequestHead } from "../message/head.ts";
-import { HeadEdit, writtenLine } from "../message/head-edit.ts";
+import { HeadEdit } from "../message/head-edit.ts";
 import { type DownstreamStream, FLOW, type Flow, type TunnelEnd } from "../message/stream.ts";
 import { HOP_MEMBER, RUN_MEMBER } from "../routing/baggage.ts";
 import { type Carrier, DEFAULT_CARRIERS, parseCarriers } from "../routing/carrier.ts";
-import { VIA_HEADER } from "../routing/hop-mark.ts";
 import { parseTable, workloadTable } from "../routing/table.ts";
 import { EndpointChoice } from "../upstream/endpoint-choice.ts";
 import { UpstreamPool } from "../upstream/pool.ts";
 import { carrierSet, type ExchangeContext } from "./context.ts";
+import { Way } from "./way.ts";
 
 /** What a test says of a context; the rest is a sidecar's next to the baseline of `shop/cart`. */
 export type ContextWish = Partial<
@@ -21,16 +21,17 @@ export type ContextWish = Partial<
 /** A context without a listener; the time stands at 784111777000 (the RFC's example of a date). */
 export function exchangeContext(wish: ContextWish = {}): ExchangeContext {
   const limits = wish.limits ?? DEFAULT_LIMITS;
+  const { instance = "cart-1", mode = "inbound", sandbox = null } = wish;
   const table = parseTable({ revision: 1, routes: {}, known: [] }, "shop/cart");
   if (!table.ok) throw new Error(table.error);
   const ticker = new Ticker(() => 0);
   ticker.stop();
   return {
     workload: "shop/cart",
-    instance: wish.instance ?? "cart-1",
-    via: writtenLine(VIA_HEADER, `shop/cart;${wish.instance ?? "cart-1"}`),
-    mode: wish.mode ?? "inbound",
-    sandbox: wish.sandbox ?? null,
+    instance,
+    way: new Way({ workload: "shop/cart", instance, mode, sandbox }),
+    mode,
+    sandbox,
     probePaths: [],
     upstream: "127.0.0.1:1",
     appendsForwardedFor: false,

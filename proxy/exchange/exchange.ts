@@ -11,6 +11,7 @@ import {
   type ResponseListener,
   type UpstreamStream,
 } from "../message/stream.ts";
+import type { BaggageLine } from "../routing/baggage-line.ts";
 import { decide, decideAtFork, forkDown, LOOP } from "../routing/decide.ts";
 import type { Decision } from "../routing/decision.ts";
 import { type HopMark, readHopMark } from "../routing/hop-mark.ts";
@@ -22,8 +23,8 @@ import type { ExchangeContext } from "./context.ts";
 import { editResponseHead } from "./decorated-head.ts";
 import { appendForwardedFor } from "./forwarded-for.ts";
 import { forwardRequestHead } from "./forwarded-head.ts";
-import { isOwnMark, markHop } from "./hop.ts";
-import { identify } from "./identify.ts";
+import { markHop } from "./hop.ts";
+import { identify, onlyBaggageLine } from "./identify.ts";
 import { countForward } from "./max-forwards.ts";
 import { type Callee, calleeOf, identifyCall } from "./outbound-call.ts";
 import { NO_HOP, type PlacedHop } from "./placed-hop.ts";
@@ -99,11 +100,13 @@ export class Exchange
       this.#answerAndClose("overloaded");
       return;
     }
-    const cause = this.#identify();
+    const baggage = onlyBaggageLine(this.#context, head.fields);
+    const cause = this.#identify(baggage);
     if (this.#tag.ambiguous) this.#context.ambiguousTags++;
     this.decision = this.#decide();
     const { workload } = this.#table;
-    this.#hop = markHop(this.#context, workload, this.#tag, head.fields, requestEdit, cause);
+    const { fields } = head;
+    this.#hop = markHop(this.#context, workload, this.#tag, fields, requestEdit, baggage, cause);
     // Of what comes in only: a call that goes out would hide which hop causes the next ones.
     if (this.#context.affinity !== null && this.#callee === null) {
       if (this.#hop === NO_HOP) this.#context.affinity.meetUntagged(head.fields);
@@ -135,11 +138,11 @@ export class Exchange
   }
 
   /** Finds out whose request it is; answers what caused a call whose tag was given back. */
-  #identify(): HopMark | null {
+  #identify(baggage: BaggageLine | null): HopMark | null {
     const context = this.#context;
     const { requestEdit } = this.#downstream;
     if (context.outbound === null || this.#callee === null) {
-      this.#tag = identify(context, this.#downstream, requestEdit);
+      this.#tag = identify(context, this.#downstream, requestEdit, baggage);
       return null;
     }
     const call = identifyCall(
@@ -148,6 +151,7 @@ export class Exchange
       this.#callee,
       this.#downstream,
       requestEdit,
+      baggage,
     );
     this.#tag = call.tag;
     this.healed = call.healed;
@@ -160,7 +164,7 @@ export class Exchange
     if (this.#tag.kind === "none") {
       const isForBaseline = context.sandbox === null || isProbe(context, head.target);
       if (isForBaseline) return decide(this.#table, NO_TAG);
-    } else if (isOwnMark(context, head.fields)) return LOOP;
+    } else if (context.way.hasOwn(head.fields)) return LOOP;
     if (context.sandbox !== null) return decideAtFork(this.#table, this.#tag, context.sandbox);
     return decide(this.#table, this.#tag);
   }

@@ -3,7 +3,8 @@ import { getWith, sentRequest } from "../../test/harness/parsed-head.ts";
 import { HeadEdit } from "../message/head-edit.ts";
 import { NO_TAG, parseTagValue } from "../routing/tag.ts";
 import { type ContextWish, exchangeContext } from "./exchange-context.fake.ts";
-import { isOwnMark, markHop } from "./hop.ts";
+import { markHop } from "./hop.ts";
+import { onlyBaggageLine } from "./identify.ts";
 import { NO_HOP } from "./placed-hop.ts";
 
 const ROOT = "00112233445566aa";
@@ -18,7 +19,9 @@ function marked(
   workload = "shop/cart",
 ) {
   const head = getWith(...fields);
-  const hop = markHop(exchangeContext(wish), workload, parseTagValue("jane-42"), head, edit);
+  const context = exchangeContext(wish);
+  const tag = parseTagValue("jane-42");
+  const hop = markHop(context, workload, tag, head, edit, onlyBaggageLine(context, head));
   return { hop, sent: sentRequest(head, edit).slice(2) };
 }
 
@@ -26,7 +29,7 @@ describe("the mark of a hop", () => {
   test("is not put on an untagged request", () => {
     const edit = new HeadEdit(200);
     const head = getWith("baggage: a=1", "forklane-via: x;y");
-    expect(markHop(exchangeContext(), "shop/cart", NO_TAG, head, edit)).toBe(NO_HOP);
+    expect(markHop(exchangeContext(), "shop/cart", NO_TAG, head, edit, null)).toBe(NO_HOP);
     expect(edit.isEmpty).toBe(true);
   });
 
@@ -122,24 +125,4 @@ describe("the mark of a hop", () => {
     const { sent } = marked([`forklane-via: ${"x;y, ".repeat(5_000)}z;z`]);
     expect(sent.find((line) => line.startsWith("forklane-via"))?.length).toBeLessThan(2_200);
   });
-});
-
-test.each([
-  [["forklane-via: shop/cart;cart-1"], false],
-  [["forklane-via: shop/pricing;cart-1;from=-"], true],
-  [["forklane-via: shop/pricing;cart-11;from=-"], false],
-])("%j is the mark of the proxy's outbound side: %j", (fields, isOwn) => {
-  expect(isOwnMark(exchangeContext({ mode: "outbound" }), getWith(...fields))).toBe(isOwn);
-});
-
-test.each([
-  [["forklane-via: shop/cart;cart-1"], true],
-  [["forklane-via: shop/pricing;cart-1;from=-"], false],
-  [["forklane-via: shop/front;f-1 ,shop/cart; cart-1"], true],
-  [["Forklane-Via: shop/front;f-1", "forklane-via: shop/cart;cart-1"], true],
-  [["forklane-via: shop/cart;cart-11"], false],
-  [["forklane-via: shop/cart;cart"], false],
-  [["x-via: shop/cart;cart-1"], false],
-])("%j is the proxy's own mark: %j", (fields, isOwn) => {
-  expect(isOwnMark(exchangeContext(), getWith(...fields))).toBe(isOwn);
 });

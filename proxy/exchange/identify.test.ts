@@ -1,16 +1,22 @@
 import { describe, expect, test } from "vitest";
 import { getWith, sentRequest } from "../../test/harness/parsed-head.ts";
+import type { ExchangeContext } from "./context.ts";
 import { type ContextWish, exchangeContext, FakeDownstream } from "./exchange-context.fake.ts";
-import { identify, removeEveryTrace } from "./identify.ts";
+import { identify, onlyBaggageLine, removeEveryTrace } from "./identify.ts";
 
 const OUTSIDER = "203.0.113.9";
 
 /** Who a request is taken for, and the fields that go on (Host, where it is unchanged, left out). */
 function identified(fields: readonly string[], wish: ContextWish = {}, address = "127.0.0.1") {
   const downstream = new FakeDownstream(getWith(...fields), address);
-  const tag = identify(exchangeContext(wish), downstream, downstream.requestEdit);
+  const tag = identifyIn(exchangeContext(wish), downstream);
   const sent = sentRequest(downstream.head, downstream.requestEdit);
   return { tag: tag.text, sent: sent.filter((line) => !/^(?:GET |Host: shop\.test$)/.test(line)) };
+}
+
+function identifyIn(context: ExchangeContext, downstream: FakeDownstream) {
+  const baggage = onlyBaggageLine(context, downstream.head.fields);
+  return identify(context, downstream, downstream.requestEdit, baggage);
 }
 
 describe("next to a service", () => {
@@ -19,6 +25,7 @@ describe("next to a service", () => {
     [["Baggage: a=1", "baggage: sandbox = jane-42"], "jane-42"],
     [["Forklane-Key: jane-42"], "jane-42"],
     [["Baggage: sandbox=jane-42", "forklane-key: joe-7"], "jane-42"],
+    [["Baggage: a=1", "forklane-key: joe-7"], "joe-7"],
     [["X-A: 1", "bag_gage: sandbox=jane-42", "x-baggage: sandbox=jane-42"], ""],
   ])("%j is tagged %j, and goes on as it is", (fields, tag) => {
     expect(identified(fields)).toEqual({ tag, sent: fields });
@@ -112,7 +119,7 @@ describe("at the edge", () => {
     ];
     for (const fields of differing) {
       const downstream = new FakeDownstream(getWith(...fields), OUTSIDER);
-      const tag = identify(exchangeContext(edge), downstream, downstream.requestEdit);
+      const tag = identifyIn(exchangeContext(edge), downstream);
       expect(tag).toMatchObject({ strict: true, ambiguous: true });
     }
   });

@@ -4,10 +4,11 @@ import type { HeadEdit } from "../message/head-edit.ts";
 import { FIELD } from "../message/known-field.ts";
 import type { DownstreamStream } from "../message/stream.ts";
 import { withMember, withoutMembers } from "../routing/baggage.ts";
+import type { BaggageLine } from "../routing/baggage-line.ts";
 import { type Carrier, carrierHeader, KEY_HEADER } from "../routing/carrier.ts";
 import { keyFromHost, keysFromCookie } from "../routing/edge-entry.ts";
 import { NO_TAG, parseTagValue, parseTagValues, readTag, type Tag } from "../routing/tag.ts";
-import type { ExchangeContext } from "./context.ts";
+import type { CarrierSet, ExchangeContext } from "./context.ts";
 
 /**
  * Finds out whose request this is: reads its tag, or at the edge turns host, cookie or header into one.
@@ -15,16 +16,19 @@ import type { ExchangeContext } from "./context.ts";
  * Before: exchange/exchange.ts. After: routing/decide.ts.
  * Invariant: a tag of somebody who is not trusted is not believed, and not passed on either.
  * Hot path: a request without any carrier costs a look at one number.
+ *
+ * `baggage` is the request's only baggage line, null where there are more or none.
  */
 export function identify(
   context: ExchangeContext,
   downstream: DownstreamStream,
   edit: HeadEdit,
+  baggage: BaggageLine | null,
 ): Tag {
   const head = downstream.head;
   const hasCarrier = mayCarryTag(context, head.fields);
   if (hasCarrier && context.trustTagsFrom.includes(downstream.address)) {
-    const tag = readTag(context.carriers.list, head.fields);
+    const tag = readCarriers(context, head.fields, baggage);
     if (tag !== NO_TAG || context.mode !== "edge") return tag;
   }
   const entry = context.mode === "edge" ? readEntry(context, head) : null;
@@ -36,10 +40,31 @@ export function identify(
   return entry.tag;
 }
 
-function mayCarryTag(context: ExchangeContext, fields: FieldList): boolean {
-  const carriers = context.carriers;
-  if ((fields.present & carriers.mask) !== 0) return true;
-  for (const name of carriers.otherNames) {
+/** Reads the request's only baggage line; null where it has more or none. */
+export function onlyBaggageLine(context: ExchangeContext, fields: FieldList): BaggageLine | null {
+  if ((fields.present & (1 << FIELD.BAGGAGE)) === 0) return null;
+  const at = fields.findKnown(FIELD.BAGGAGE, 0);
+  if (fields.findKnown(FIELD.BAGGAGE, at + 1) >= 0) return null;
+  return context.carriers.baggage.read(fields, at);
+}
+
+function readCarriers(
+  context: ExchangeContext,
+  fields: FieldList,
+  baggage: BaggageLine | null,
+): Tag {
+  const { carriers } = context;
+  const isAlone = (fields.present & carriers.mask) === 1 << FIELD.BAGGAGE;
+  if (baggage !== null && isAlone && !hasOther(carriers, fields)) return baggage.said.tag;
+  return readTag(carriers.list, fields);
+}
+
+function mayCarryTag({ carriers }: ExchangeContext, fields: FieldList): boolean {
+  return (fields.present & carriers.mask) !== 0 || hasOther(carriers, fields);
+}
+
+function hasOther({ otherNames }: CarrierSet, fields: FieldList): boolean {
+  for (const name of otherNames) {
     if (fields.find(name, 0) >= 0) return true;
   }
   return false;

@@ -1,6 +1,7 @@
 import type { RequestHead } from "../message/head.ts";
 import type { HeadEdit } from "../message/head-edit.ts";
 import type { DownstreamStream } from "../message/stream.ts";
+import type { BaggageLine } from "../routing/baggage-line.ts";
 import { type HopMark, readHopMark } from "../routing/hop-mark.ts";
 import { emptyWorkload, unknownTable, type WorkloadTable } from "../routing/table.ts";
 import { NO_TAG, type Tag } from "../routing/tag.ts";
@@ -76,6 +77,7 @@ export function identifyCall(
   callee: Callee,
   downstream: DownstreamStream,
   edit: HeadEdit,
+  baggage: BaggageLine | null,
 ): IdentifiedCall {
   if (callee.table === NO_CALLEE) {
     if (callee.isOutside && outbound.stripsOutside) {
@@ -83,7 +85,7 @@ export function identifyCall(
     }
     return UNTAGGED;
   }
-  const tag = identify(context, downstream, edit);
+  const tag = identify(context, downstream, edit, baggage);
   if (tag.kind !== "none") return { tag, healed: null, mark: null };
   if (!context.trustTagsFrom.includes(downstream.address)) return UNTAGGED;
   return heal(context, outbound, downstream.head, edit) ?? UNTAGGED;

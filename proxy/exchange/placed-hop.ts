@@ -1,6 +1,12 @@
 import { randomFillSync } from "node:crypto";
-import { HOP_MEMBER } from "../routing/baggage.ts";
-import { ID_CHARS } from "../routing/hop-mark.ts";
+import {
+  BEFORE_ROOT,
+  HOP_AT,
+  ID_CHARS,
+  MARK_CHARS,
+  ROOT_AT,
+  type ValueCodes,
+} from "../routing/hop-mark.ts";
 
 /**
  * Where one exchange stands in the tree of hops that one request causes, written as its mark is sent:
@@ -12,18 +18,17 @@ import { ID_CHARS } from "../routing/hop-mark.ts";
  * and strings only for those who ask.
  */
 export class PlacedHop {
-  /** The mark stands in `bytes` from `start` on, MARK_BYTES long. */
+  /** The mark stands in `bytes` from `start` on, MARK_CHARS long; behind it the parent, if there is one. */
   readonly bytes: Buffer;
   readonly start: number;
-  /** The hop that caused this one; null where nobody knows. */
-  readonly parent: string | null;
+  readonly hasParent: boolean;
   /** Whether the root was made here: nobody marked the request before. */
   readonly isEntry: boolean;
 
-  constructor(bytes: Buffer, start: number, parent: string | null, isEntry: boolean) {
+  constructor(bytes: Buffer, start: number, hasParent: boolean, isEntry: boolean) {
     this.bytes = bytes;
     this.start = start;
-    this.parent = parent;
+    this.hasParent = hasParent;
     this.isEntry = isEntry;
   }
 
@@ -36,14 +41,22 @@ export class PlacedHop {
   get hop(): string {
     return idAt(this.bytes, this.start + HOP_AT);
   }
+
+  /** The hop that caused this one; null where nobody knows. */
+  get parent(): string | null {
+    return this.hasParent ? idAt(this.bytes, this.start + PARENT_AT) : null;
+  }
 }
 
+/** Where behind a mark its hop's parent stands. */
+export const PARENT_AT = MARK_CHARS;
+
 /** Untagged: not part of any tree. */
-export const NO_HOP = new PlacedHop(Buffer.alloc(0), 0, null, false);
+export const NO_HOP = new PlacedHop(Buffer.alloc(0), 0, false, false);
 
 /** A hop with a new id in a new tree: where a request enters. */
 export function entryHop(): PlacedHop {
-  const hop = placed(null, true);
+  const hop = placed(false, true);
   putNewId(hop.bytes, hop.start + ROOT_AT);
   putNewId(hop.bytes, hop.start + HOP_AT);
   return hop;
@@ -51,41 +64,49 @@ export function entryHop(): PlacedHop {
 
 /** A hop with a new id, caused by `parent` in the tree `root`. */
 export function nextHop(root: string, parent: string): PlacedHop {
-  const hop = placed(parent, false);
+  const hop = placed(true, false);
   putId(root, hop.bytes, hop.start + ROOT_AT);
   putNewId(hop.bytes, hop.start + HOP_AT);
+  putId(parent, hop.bytes, hop.start + PARENT_AT);
+  return hop;
+}
+
+/** The same, of the mark with which the value of a field begins. */
+export function nextHopOf(fields: ValueCodes, index: number): PlacedHop {
+  const hop = placed(true, false);
+  const { bytes, start } = hop;
+  for (let i = 0; i < ID_CHARS; i++) {
+    bytes[start + ROOT_AT + i] = fields.valueCode(index, ROOT_AT + i);
+    bytes[start + PARENT_AT + i] = fields.valueCode(index, HOP_AT + i);
+  }
+  putNewId(bytes, start + HOP_AT);
   return hop;
 }
 
 /** A hop that another proxy opened for the same call. */
 export function sharedHop(root: string, id: string, parent: string | null): PlacedHop {
-  const hop = placed(parent, false);
+  const hop = placed(parent !== null, false);
   putId(root, hop.bytes, hop.start + ROOT_AT);
   putId(id, hop.bytes, hop.start + HOP_AT);
+  if (parent !== null) putId(parent, hop.bytes, hop.start + PARENT_AT);
   return hop;
 }
-
-const BEFORE_ROOT = `${HOP_MEMBER}=`;
-/** Where in a mark its ids begin. */
-export const ROOT_AT = BEFORE_ROOT.length;
-export const HOP_AT = ROOT_AT + ID_CHARS + 1;
-/** Length of a mark, the comma behind it included. */
-export const MARK_BYTES = HOP_AT + ID_CHARS + 1;
 
 /** Marks that are made at once, still without their ids. */
 const BATCH = 128;
 const EMPTY_ID = "0".repeat(ID_CHARS);
-const EMPTY_MARKS = Buffer.from(`${BEFORE_ROOT}${EMPTY_ID}.${EMPTY_ID},`.repeat(BATCH), "latin1");
+const EMPTY_MARK = `${BEFORE_ROOT}${EMPTY_ID}.${EMPTY_ID},${EMPTY_ID}`;
+const EMPTY_MARKS = Buffer.from(EMPTY_MARK.repeat(BATCH), "latin1");
 let marks = EMPTY_MARKS;
 let used = BATCH;
 
 /** A batch is not written over later: whoever keeps a hop keeps its batch. */
-function placed(parent: string | null, isEntry: boolean): PlacedHop {
+function placed(hasParent: boolean, isEntry: boolean): PlacedHop {
   if (used === BATCH) {
     marks = Buffer.from(EMPTY_MARKS);
     used = 0;
   }
-  return new PlacedHop(marks, used++ * MARK_BYTES, parent, isEntry);
+  return new PlacedHop(marks, used++ * EMPTY_MARK.length, hasParent, isEntry);
 }
 
 function putId(id: string, bytes: Buffer, at: number): void {

@@ -1,4 +1,4 @@
-import { type FieldList, knownValue } from "../message/field-list.ts";
+import { type FieldList, HASH_START, knownValue, withHashed } from "../message/field-list.ts";
 import {
   BODY_UNSIZED,
   type RawHead,
@@ -98,6 +98,30 @@ export class Http1Head implements FieldList, RawHead {
 
   valueLength(index: number): number {
     return (this.offsets[index * 4 + 3] as number) - (this.offsets[index * 4 + 2] as number);
+  }
+
+  valueCode(index: number, at: number): number {
+    return this.bytes[(this.offsets[index * 4 + 2] as number) + at] as number;
+  }
+
+  valueHash(index: number, from: number): number {
+    const { bytes, offsets } = this;
+    const end = offsets[index * 4 + 3] as number;
+    let hash = HASH_START;
+    for (let i = (offsets[index * 4 + 2] as number) + from; i < end; i++) {
+      hash = withHashed(hash, bytes[i] as number);
+    }
+    return hash;
+  }
+
+  isExactly(index: number, from: number, text: string): boolean {
+    const { bytes, offsets } = this;
+    const start = (offsets[index * 4 + 2] as number) + from;
+    if ((offsets[index * 4 + 3] as number) - start !== text.length) return false;
+    for (let i = 0; i < text.length; i++) {
+      if (bytes[start + i] !== text.charCodeAt(i)) return false;
+    }
+    return true;
   }
 
   isValue(index: number, text: string): boolean {

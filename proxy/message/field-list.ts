@@ -18,6 +18,12 @@ export interface FieldList {
   value(index: number): string;
   /** How many characters the value has. */
   valueLength(index: number): number;
+  /** One character of the value, as its code; `at` is within it. */
+  valueCode(index: number, at: number): number;
+  /** A hash of 32 bits (FNV-1a) of the value from a character on. */
+  valueHash(index: number, from: number): number;
+  /** Whether the value from a character on is this text, with its case. */
+  isExactly(index: number, from: number, text: string): boolean;
   /** Whether the value is this text, letters compared without case. `text` is lower case. */
   isValue(index: number, text: string): boolean;
   /** The index of the first field at or after `from` with this known number; -1 if there is none. */
@@ -59,6 +65,21 @@ export class MadeFields implements FieldList {
     return this.value(index).length;
   }
 
+  valueCode(index: number, at: number): number {
+    return this.value(index).charCodeAt(at);
+  }
+
+  valueHash(index: number, from: number): number {
+    const value = this.value(index);
+    let hash = HASH_START;
+    for (let i = from; i < value.length; i++) hash = withHashed(hash, value.charCodeAt(i));
+    return hash;
+  }
+
+  isExactly(index: number, from: number, text: string): boolean {
+    return this.value(index).slice(from) === text;
+  }
+
   isValue(index: number, text: string): boolean {
     return this.value(index).toLowerCase() === text;
   }
@@ -76,6 +97,14 @@ export class MadeFields implements FieldList {
     }
     return -1;
   }
+}
+
+/** FNV-1a, a byte at a time. */
+export const HASH_START = 0x811c9dc5 | 0;
+
+/** The hash with one more byte. */
+export function withHashed(hash: number, byte: number): number {
+  return Math.imul(hash ^ byte, 0x01000193);
 }
 
 /** Fields after a body: rare and few, so plain pairs `[name, value, name, value, ...]`. */

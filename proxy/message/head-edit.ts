@@ -79,7 +79,10 @@ export class HeadEdit {
   /** How a value is changed at one place; undefined if it is not. */
   spliceOf(index: number): Splice | undefined {
     if (this.#actions[index] !== SPLICED) return undefined;
-    return this.#splices.find((splice) => splice.index === index);
+    for (const splice of this.#splices) {
+      if (splice.index === index) return splice;
+    }
+    return undefined;
   }
 
   #touch(index: number, action: number): void {

@@ -57,19 +57,6 @@ export function withMember(value: string, name: string, memberValue: string): st
 }
 
 /**
- * Where the member ends with which a value begins, comma included: 0 if no member has that name.
- * -1 if that member may stand elsewhere too, or nothing else is there.
- */
-export function leadingMemberEnd(value: string, name: string): number {
-  if (value === "") return -1;
-  if (!value.includes(name)) return 0;
-  const end = memberEnd(value, 0);
-  if (end === value.length || memberValueAt(value, 0, end, name) < 0) return -1;
-  if (value.includes(name, end) || trimmed(value, end + 1, value.length) === "") return -1;
-  return end + 1;
-}
-
-/**
  * Removes all members with these names, each with its comma; an empty string if none is left. So it does
  * with what a tracer further on may read as one of them. Without any the value itself is answered.
  */

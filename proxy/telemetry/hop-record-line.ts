@@ -1,7 +1,7 @@
 import type { HopRecord } from "../../core/hop-record.ts";
-import { HOP_AT, ROOT_AT } from "../exchange/placed-hop.ts";
+import { PARENT_AT } from "../exchange/placed-hop.ts";
 import type { FinishedExchange } from "../exchange/record.ts";
-import { ID_CHARS } from "../routing/hop-mark.ts";
+import { HOP_AT, ID_CHARS, ROOT_AT } from "../routing/hop-mark.ts";
 import { readTraceId } from "../routing/trace-id.ts";
 import { AsciiLine, asciiBytes, asciiJson, asciiOnly } from "./ascii-line.ts";
 import { LINE_BYTES_MAX } from "./line.ts";
@@ -37,15 +37,17 @@ export class HopRecordLine {
   /** The line; valid until the next call. The exchange has its place in a tree. */
   of(exchange: FinishedExchange): AsciiLine {
     const line = this.#line;
-    const { place, parent } = exchange;
+    const { place } = exchange;
     line.clear();
     line.ascii(NAMES.root);
     line.part(place.bytes, place.start + ROOT_AT, ID_CHARS);
     line.ascii(NAMES.hop);
     line.part(place.bytes, place.start + HOP_AT, ID_CHARS);
-    line.ascii(NAMES.parent);
-    this.#nullable(parent);
-    line.ascii(NAMES.timeMs);
+    if (place.hasParent) {
+      line.ascii(NAMES.parent);
+      line.part(place.bytes, place.start + PARENT_AT, ID_CHARS);
+      line.ascii(NAMES.timeMs);
+    } else line.ascii(NAMES.noParentTimeMs);
     line.whole(exchange.startEpochMs);
     line.ascii(NAMES.caller);
     if (exchange.mode === "outbound") line.ascii(this.#caller);
@@ -125,8 +127,9 @@ function firstKey(tag: string): string {
 const NAMES = {
   root: asciiBytes('{"v":1,"root":"'),
   hop: asciiBytes('","hop":"'),
-  parent: asciiBytes('","parent":'),
-  timeMs: asciiBytes(',"timeMs":'),
+  parent: asciiBytes('","parent":"'),
+  timeMs: asciiBytes('","timeMs":'),
+  noParentTimeMs: asciiBytes('","parent":null,"timeMs":'),
   caller: asciiBytes(',"caller":'),
   traceId: asciiBytes(',"traceId":'),
   requestBytes: asciiBytes(',"requestBytes":'),

@@ -7,13 +7,12 @@ import type { TableDocument } from "../../core/watch-events.ts";
 import { type ProxyConfig, readProxyConfig } from "../../proxy/config.ts";
 import { carrierSet, type ExchangeContext } from "../../proxy/exchange/context.ts";
 import type { ExchangeSink, FinishedExchange } from "../../proxy/exchange/record.ts";
+import { Way } from "../../proxy/exchange/way.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../proxy/limits.ts";
 import type { Interception } from "../../proxy/listener/interception.ts";
 import { Listener } from "../../proxy/listener/listener.ts";
-import { writtenLine } from "../../proxy/message/head-edit.ts";
 import { HOP_MEMBER, RUN_MEMBER } from "../../proxy/routing/baggage.ts";
 import { callsOf } from "../../proxy/routing/callees.ts";
-import { VIA_HEADER } from "../../proxy/routing/hop-mark.ts";
 import { parseTable, type RoutingTable, workloadTable } from "../../proxy/routing/table.ts";
 import { EndpointChoice } from "../../proxy/upstream/endpoint-choice.ts";
 import { UpstreamPool } from "../../proxy/upstream/pool.ts";
@@ -77,9 +76,10 @@ export async function startDataPlane(wish: DataPlaneWish): Promise<DataPlane> {
   const onBug = wish.onBug ?? throwAgain;
   const pool = new UpstreamPool(limits, ticker, onBug);
   const recorded: Recorded[] = [];
+  const sandbox = config.value.mode === "outbound" ? null : config.value.sandbox;
   const context: ExchangeContext = {
     ...config.value,
-    ...(config.value.mode === "outbound" && { sandbox: null }),
+    sandbox,
     limits,
     upstream: wish.baseline,
     table: tableView(wish.table ?? NO_ROUTES),
@@ -92,7 +92,7 @@ export async function startDataPlane(wish: DataPlaneWish): Promise<DataPlane> {
     onBug,
     outbound: outboundOf(config.value, wish.table ?? NO_ROUTES),
     affinity: null,
-    via: writtenLine(VIA_HEADER, `${config.value.workload};${config.value.instance}`),
+    way: new Way({ ...config.value, sandbox }),
     isDraining: false,
     overload: "none",
     ambiguousTags: 0,

@@ -1,17 +1,17 @@
-import type { ExchangeContext } from "../../../proxy/exchange/context.ts";
+import { exchangeContext, FakeDownstream } from "../../../proxy/exchange/exchange-context.fake.ts";
 import { appendForwardedFor } from "../../../proxy/exchange/forwarded-for.ts";
-import { isOwnMark } from "../../../proxy/exchange/hop.ts";
+import { markHop } from "../../../proxy/exchange/hop.ts";
+import { identify, onlyBaggageLine } from "../../../proxy/exchange/identify.ts";
 import { countForward } from "../../../proxy/exchange/max-forwards.ts";
 import { connectionOptions } from "../../../proxy/message/connection-options.ts";
 import { MadeFields } from "../../../proxy/message/field-list.ts";
 import type { RequestHead } from "../../../proxy/message/head.ts";
 import { HeadEdit } from "../../../proxy/message/head-edit.ts";
 import { lastMember, withMember, withoutMembers } from "../../../proxy/routing/baggage.ts";
-import { DEFAULT_CARRIERS } from "../../../proxy/routing/carrier.ts";
 import { keyFromHost, keysFromCookie } from "../../../proxy/routing/edge-entry.ts";
-import { readHopMark } from "../../../proxy/routing/hop-mark.ts";
+import type { HopMark } from "../../../proxy/routing/hop-mark.ts";
 import { parseTable, toDocument } from "../../../proxy/routing/table.ts";
-import { parseTagValue, readTag } from "../../../proxy/routing/tag.ts";
+import { parseTagValue } from "../../../proxy/routing/tag.ts";
 import { readTraceId } from "../../../proxy/routing/trace-id.ts";
 
 /** Everything that the data plane reads out of fields, a line each; `text` is a line for each field. */
@@ -19,7 +19,7 @@ export function readFields(text: string): string {
   const fields = new MadeFields(pairsOf(text));
   const said = {
     tag: tagOf(fields),
-    hop: readHopMark(fields),
+    hop: markOf(fields),
     trace: readTraceId(fields),
     options: connectionOptions(fields),
     lists: valuesOf(fields, "baggage").map((value) => [
@@ -30,7 +30,7 @@ export function readFields(text: string): string {
     hosts: valuesOf(fields, "host").map(keyFromHost),
     cookies: valuesOf(fields, "cookie").map(cookieOf),
     forwardedFor: forwardedFor(fields),
-    isLoop: isOwnMark({ instance: "me" } as ExchangeContext, fields),
+    isLoop: CONTEXT.way.hasOwn(fields),
     maxForwards: maxForwards(fields),
   };
   return linesOf(said);
@@ -72,11 +72,32 @@ export function documentOf(text: string): unknown {
   }
 }
 
+/** One for all inputs, so that what is remembered of one must not show in another. */
+const CONTEXT = exchangeContext({ instance: "me" });
+
 function tagOf(fields: MadeFields): unknown {
-  const { kind, keys, strict, ambiguous } = readTag(DEFAULT_CARRIERS, fields);
+  const baggage = onlyBaggageLine(CONTEXT, fields);
+  const { kind, keys, strict, ambiguous } = identify(CONTEXT, callerWith(fields), NO_EDIT, baggage);
   if (kind === "none") return null;
   const names = keys.map(({ key, base }) => (base ? `${key}.base` : key));
   return { names: kind === "keys" ? names : null, strict, ambiguous };
+}
+
+/** Next to a service, for a caller that is believed, nothing is changed when the tag is read. */
+const NO_EDIT = new HeadEdit(0);
+
+function callerWith(fields: MadeFields): FakeDownstream {
+  return new FakeDownstream({ fields } as unknown as RequestHead);
+}
+
+/** The mark that the exchange's place in the tree was made of. */
+function markOf(fields: MadeFields): HopMark | null {
+  const baggage = onlyBaggageLine(CONTEXT, fields);
+  const tag = parseTagValue("jane-42");
+  const hop = markHop(CONTEXT, "shop/cart", tag, fields, new HeadEdit(fields.count), baggage);
+  if (hop.isEntry) return null;
+  const isShared = CONTEXT.way.before(fields) !== null;
+  return { root: hop.root, hop: isShared ? hop.hop : (hop.parent ?? "") };
 }
 
 function valuesOf(fields: MadeFields, name: string): string[] {
