@@ -4,6 +4,7 @@ import { HeadEdit } from "../message/head-edit.ts";
 import { BASELINE_NO_KEY, type Decision } from "../routing/decision.ts";
 import { type Decorated, editResponseHead } from "./decorated-head.ts";
 import { type ContextWish, exchangeContext } from "./exchange-context.fake.ts";
+import { entryHop, NO_HOP, sharedHop } from "./placed-hop.ts";
 
 const FORK: Decision = {
   outcome: "fork",
@@ -13,6 +14,7 @@ const FORK: Decision = {
   route: { sandbox: "jane", endpoints: ["127.0.0.1:2"], onUnavailable: "fail" },
   collision: null,
 };
+const ENTRY = entryHop();
 const DATE = "Date: yesterday";
 const OURS = "forklane-decision: shop/cart; fork; key=jane-42; reason=fork; rev=7";
 
@@ -22,14 +24,13 @@ function tagged(wish: Partial<Decorated> = {}): Decorated {
     decision: FORK,
     revision: "7",
     tagText: "jane-42",
-    root: "00112233445566aa",
-    isEntry: false,
+    place: sharedHop("00112233445566aa", "0011223344556677", null),
     fields: getWith(),
     ...wish,
   };
 }
 
-const UNTAGGED = tagged({ decision: BASELINE_NO_KEY, tagText: "", root: "" });
+const UNTAGGED = tagged({ decision: BASELINE_NO_KEY, tagText: "", place: NO_HOP });
 
 /** The fields that go down; they come with a Date unless `lines` says otherwise. */
 function sent(
@@ -69,16 +70,12 @@ describe("next to a service", () => {
     "an interim response says nothing of ours, whatever the service said (%s)",
     (mode) => {
       const forged = ["Link: </a>", "Forklane-Decision: evil", "forklane-trace: evil"];
-      expect(sent(tagged({ isEntry: true }), { mode }, forged, 103)).toEqual(["Link: </a>"]);
+      expect(sent(tagged({ place: ENTRY }), { mode }, forged, 103)).toEqual(["Link: </a>"]);
     },
   );
 
   test("the entry says where the trace is found", () => {
-    expect(sent(tagged({ isEntry: true }))).toEqual([
-      DATE,
-      OURS,
-      "forklane-trace: 00112233445566aa",
-    ]);
+    expect(sent(tagged({ place: ENTRY }))).toEqual([DATE, OURS, `forklane-trace: ${ENTRY.root}`]);
   });
 
   test("a collision, a missing key and a missing revision are said", () => {
@@ -94,7 +91,7 @@ describe("next to a service", () => {
   });
 
   test("an interim response is passed on without proof", () => {
-    expect(sent(tagged({ isEntry: true }), {}, ["Link: </a>"], 103)).toEqual(["Link: </a>"]);
+    expect(sent(tagged({ place: ENTRY }), {}, ["Link: </a>"], 103)).toEqual(["Link: </a>"]);
   });
 });
 
@@ -122,10 +119,10 @@ describe("at the edge", () => {
 
   test("the first sidecar's word is passed on to who knew the key", () => {
     const inner = "forklane-decision: shop/front; baseline; key=jane-42; reason=not-forked; rev=7";
-    expect(sent(tagged({ isEntry: true }), edge, [DATE, inner, "forklane-trace: evil"])).toEqual([
+    expect(sent(tagged({ place: ENTRY }), edge, [DATE, inner, "forklane-trace: evil"])).toEqual([
       DATE,
       inner,
-      "forklane-trace: 00112233445566aa",
+      `forklane-trace: ${ENTRY.root}`,
       vary,
       "cache-control: private",
     ]);
@@ -134,7 +131,7 @@ describe("at the edge", () => {
   test.each(["unknown-key", "expired", "tag-unreadable"] as const)(
     "who guessed (%s) is told nothing",
     (reason) => {
-      const guessed = tagged({ decision: { ...FORK, outcome: "baseline", reason }, isEntry: true });
+      const guessed = tagged({ decision: { ...FORK, outcome: "baseline", reason }, place: ENTRY });
       const lines = sent(guessed, edge, [DATE, "forklane-decision: x", "forklane-trace: y"]);
       expect(lines).toEqual([DATE, vary, "cache-control: private"]);
     },

@@ -7,6 +7,7 @@ import type { Decision } from "../routing/decision.ts";
 import { keyFromHost } from "../routing/edge-entry.ts";
 import type { ExchangeContext } from "./context.ts";
 import { forwardResponseHead } from "./forwarded-head.ts";
+import { type PlacedHop, TRACE_AT, TRACE_CHARS, TRACE_HEADER } from "./placed-hop.ts";
 
 /** What the head of a response says of its exchange. */
 export interface Decorated {
@@ -15,8 +16,7 @@ export interface Decorated {
   readonly decision: Decision;
   readonly revision: string;
   readonly tagText: string;
-  readonly root: string;
-  readonly isEntry: boolean;
+  readonly place: PlacedHop;
   /** Fields of the request. */
   readonly fields: FieldList;
 }
@@ -62,7 +62,7 @@ function addInside(exchange: Decorated, head: ResponseHead, edit: HeadEdit): voi
   dropField(head.fields, edit, FIELD.FORKLANE_TRACE);
   if (exchange.tagText === "") return;
   edit.addWritten(decisionLine(exchange));
-  if (exchange.isEntry) edit.add("forklane-trace", exchange.root);
+  if (exchange.place.isEntry) addTrace(exchange.place, edit);
 }
 
 /**
@@ -79,7 +79,7 @@ function addToCaller(exchange: Decorated, head: ResponseHead, edit: HeadEdit): v
   const isOfCallee = said?.startsWith(`${exchange.workload};`) === true;
   if (isOfCallee) edit.add("forklane-decision", said);
   else edit.addWritten(decisionLine(exchange));
-  if (exchange.isEntry) edit.add("forklane-trace", exchange.root);
+  if (exchange.place.isEntry) addTrace(exchange.place, edit);
 }
 
 /**
@@ -100,11 +100,15 @@ function addAtEdge(
   } else if ((fields.present & (1 << FIELD.FORKLANE_DECISION)) === 0) {
     edit.addWritten(decisionLine(exchange));
   }
-  if (mayHaveSeen && exchange.isEntry) {
+  if (mayHaveSeen && exchange.place.isEntry) {
     dropField(fields, edit, FIELD.FORKLANE_TRACE);
-    edit.add("forklane-trace", exchange.root);
+    addTrace(exchange.place, edit);
   }
   guardCaches(context, exchange, head, edit);
+}
+
+function addTrace({ bytes, start }: PlacedHop, edit: HeadEdit): void {
+  edit.addLine(TRACE_HEADER, bytes, start + TRACE_AT, start + TRACE_AT + TRACE_CHARS);
 }
 
 function knewKey(decision: Decision): boolean {

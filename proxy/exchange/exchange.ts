@@ -487,10 +487,6 @@ export class Exchange
     return this.#hop.parent;
   }
 
-  get isEntry(): boolean {
-    return this.#hop.isEntry;
-  }
-
   get fields(): FieldList {
     return this.#downstream.head.fields;
   }

@@ -18,7 +18,10 @@ import {
  * and strings only for those who ask.
  */
 export class PlacedHop {
-  /** The mark stands in `bytes` from `start` on, MARK_CHARS long; behind it the parent, if there is one. */
+  /**
+   * The mark stands in `bytes` from `start` on, MARK_CHARS long; behind it the parent, if there is one, and
+   * the line that tells the caller of a new tree.
+   */
   readonly bytes: Buffer;
   readonly start: number;
   readonly hasParent: boolean;
@@ -51,14 +54,25 @@ export class PlacedHop {
 /** Where behind a mark its hop's parent stands. */
 export const PARENT_AT = MARK_CHARS;
 
+/** The header that tells the caller which tree its request has begun. */
+export const TRACE_HEADER = "forklane-trace";
+const BEFORE_TRACE = `${TRACE_HEADER}: `;
+const TRACE_END = "\r\n";
+/** Where behind the mark of an entry that line stands, and how long it is, its line end included. */
+export const TRACE_AT = PARENT_AT + ID_CHARS;
+export const TRACE_CHARS = BEFORE_TRACE.length + ID_CHARS + TRACE_END.length;
+
 /** Untagged: not part of any tree. */
 export const NO_HOP = new PlacedHop(Buffer.alloc(0), 0, false, false);
 
 /** A hop with a new id in a new tree: where a request enters. */
 export function entryHop(): PlacedHop {
   const hop = placed(false, true);
-  putNewId(hop.bytes, hop.start + ROOT_AT);
-  putNewId(hop.bytes, hop.start + HOP_AT);
+  const { bytes, start } = hop;
+  putNewId(bytes, start + ROOT_AT);
+  putNewId(bytes, start + HOP_AT);
+  const rootAt = start + TRACE_AT + BEFORE_TRACE.length;
+  for (let i = 0; i < ID_CHARS; i++) bytes[rootAt + i] = bytes[start + ROOT_AT + i] as number;
   return hop;
 }
 
@@ -95,7 +109,8 @@ export function sharedHop(root: string, id: string, parent: string | null): Plac
 /** Marks that are made at once, still without their ids. */
 const BATCH = 128;
 const EMPTY_ID = "0".repeat(ID_CHARS);
-const EMPTY_MARK = `${BEFORE_ROOT}${EMPTY_ID}.${EMPTY_ID},${EMPTY_ID}`;
+const EMPTY_TRACE = `${BEFORE_TRACE}${EMPTY_ID}${TRACE_END}`;
+const EMPTY_MARK = `${BEFORE_ROOT}${EMPTY_ID}.${EMPTY_ID},${EMPTY_ID}${EMPTY_TRACE}`;
 const EMPTY_MARKS = Buffer.from(EMPTY_MARK.repeat(BATCH), "latin1");
 let marks = EMPTY_MARKS;
 let used = BATCH;

@@ -83,16 +83,15 @@ function encodeEdited(fields: FieldList, raw: RawHead, edit: HeadEdit, out: Piec
     runStart = raw.lineStart(i + 1);
     if (!edit.isDropped(i)) addLine(fields.name(i), edit.value(fields, i), out);
   }
-  if (edit.added.length === 0) {
+  if (edit.addedCount === 0) {
     out.range(raw.bytes, runStart, raw.end);
     return;
   }
   addRun(raw, runStart, raw.lineStart(fields.count), out);
-  const { added } = edit;
-  for (let i = 0; i + 1 < added.length; i += 2) {
-    const line = edit.addedLine(i);
-    if (line === null) addLine(added[i] ?? "", added[i + 1] ?? "", out);
-    else out.range(line, 0, line.length);
+  for (let i = 0; i < edit.addedCount; i++) {
+    const { name, value, bytes, start, end } = edit.addedLine(i);
+    if (bytes.length === 0) addLine(name, value ?? "", out);
+    else out.range(bytes, start, end);
   }
   out.text("\r\n");
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { MadeFields } from "./field-list.ts";
-import { HeadEdit } from "./head-edit.ts";
+import { HeadEdit, writtenLine } from "./head-edit.ts";
 
 describe("an edit", () => {
   test("that names nothing is empty, and keeps every line", () => {
@@ -77,5 +77,21 @@ describe("an edit", () => {
     edit.add("baggage", "b=2");
     expect(edit.setAddedMember("baggage", "a", "1")).toBe(true);
     expect(edit.added).toEqual(["x", "baggage", "baggage", "a=1,b=2"]);
+  });
+
+  test("adds lines that are written already, and forgets them like others", () => {
+    const edit = new HeadEdit(1);
+    const bytes = Buffer.from("..ab: cd\r\n..");
+    for (let message = 0; message < 2; message++) {
+      edit.addWritten(writtenLine("x", "1"));
+      edit.addLine("ab", bytes, 2, 10);
+      expect(edit.added).toEqual(["x", "1", "ab", "cd"]);
+      expect(edit.addedLine(1)).toMatchObject({ bytes, start: 2, end: 10 });
+      expect(edit.setAddedMember("ab", "e", "f")).toBe(true);
+      expect(edit.added).toEqual(["x", "1", "ab", "e=f,cd"]);
+      expect(edit.addedLine(1).bytes.length).toBe(0);
+      edit.reset();
+      expect([edit.addedCount, edit.added]).toEqual([0, []]);
+    }
   });
 });

@@ -15,10 +15,11 @@ export class HeadEdit {
   readonly #actions: Uint8Array;
   /** By the line that is replaced; few are. */
   readonly #values: string[] = [];
-  readonly #added: string[] = [];
-  /** Of each pair in `added`: the whole line, where whoever added it has it written; else null. */
-  readonly #addedLines: (Buffer | null)[] = [];
+  /** Used again for each message, the first `#addedCount` and `#spliceCount` of them. */
+  readonly #added: Added[] = [];
+  #addedCount = 0;
   readonly #splices: Splice[] = [];
+  #spliceCount = 0;
   #changes = 0;
   /** Behind the last line that is not kept. */
   #touchedEnd = 0;
@@ -33,21 +34,16 @@ export class HeadEdit {
       if (this.#actions[i] === REPLACED) this.#values[i] = "";
       this.#actions[i] = 0;
     }
+    for (let i = 0; i < this.#addedCount; i++) forget(this.#added[i] as Added);
+    for (let i = 0; i < this.#spliceCount; i++) (this.#splices[i] as Splice).bytes = NO_BYTES;
     this.#touchedEnd = 0;
-    // To set a length of 0 would give up the room, which the next message needs again.
-    while (this.#added.length > 0) this.#added.pop();
-    while (this.#addedLines.length > 0) this.#addedLines.pop();
-    while (this.#splices.length > 0) this.#splices.pop();
+    this.#addedCount = 0;
+    this.#spliceCount = 0;
     this.#changes = 0;
   }
 
   get isEmpty(): boolean {
     return this.#changes === 0;
-  }
-
-  /** Names and values of the lines to add at the end: `[name, value, ...]`. */
-  get added(): readonly string[] {
-    return this.#added;
   }
 
   drop(index: number): void {
@@ -73,13 +69,24 @@ export class HeadEdit {
     end = bytes.length,
   ): void {
     this.#touch(index, SPLICED);
-    this.#splices.push({ index, from, to, bytes, start, end });
+    const at = this.#spliceCount++;
+    const splice = this.#splices[at];
+    if (splice === undefined) this.#splices[at] = { index, from, to, bytes, start, end };
+    else {
+      splice.index = index;
+      splice.from = from;
+      splice.to = to;
+      splice.bytes = bytes;
+      splice.start = start;
+      splice.end = end;
+    }
   }
 
   /** How a value is changed at one place; undefined if it is not. */
-  spliceOf(index: number): Splice | undefined {
+  spliceOf(index: number): Readonly<Splice> | undefined {
     if (this.#actions[index] !== SPLICED) return undefined;
-    for (const splice of this.#splices) {
+    for (let i = 0; i < this.#spliceCount; i++) {
+      const splice = this.#splices[i] as Splice;
       if (splice.index === index) return splice;
     }
     return undefined;
@@ -92,29 +99,55 @@ export class HeadEdit {
   }
 
   add(name: string, value: string): void {
-    this.#added.push(name, value);
-    this.#addedLines.push(null);
-    this.#changes++;
+    this.#add(name, value, NO_BYTES, 0, 0);
   }
 
   /** The same for a line that many messages get: it is written once, for all of them. */
   addWritten({ name, value, line }: WrittenLine): void {
-    this.#added.push(name, value);
-    this.#addedLines.push(line);
+    this.#add(name, value, line, 0, line.length);
+  }
+
+  /** The same for a line that stands in the bytes `start` to `end` of others, its line end included. */
+  addLine(name: string, bytes: Buffer, start: number, end: number): void {
+    this.#add(name, null, bytes, start, end);
+  }
+
+  #add(name: string, value: string | null, bytes: Buffer, start: number, end: number): void {
+    const at = this.#addedCount++;
+    const added = this.#added[at];
+    if (added === undefined) this.#added[at] = { name, value, bytes, start, end };
+    else {
+      added.name = name;
+      added.value = value;
+      added.bytes = bytes;
+      added.start = start;
+      added.end = end;
+    }
     this.#changes++;
   }
 
-  /** The line of the pair at `index` of `added`, its line end included; null if it is not written. */
-  addedLine(index: number): Buffer | null {
-    return this.#addedLines[index >> 1] ?? null;
+  /** How many lines are added at the end. */
+  get addedCount(): number {
+    return this.#addedCount;
+  }
+
+  /** One of them, valid until the next reset; `bytes` is empty where it is not written yet. */
+  addedLine(index: number): Readonly<Added> {
+    return this.#added[index] as Added;
+  }
+
+  /** Names and values of the lines to add at the end: `[name, value, ...]`. Makes strings. */
+  get added(): readonly string[] {
+    return this.#added.slice(0, this.#addedCount).flatMap((line) => [line.name, textOf(line)]);
   }
 
   /** Puts `member=value` in front of a list line that was added before; false if there is none. */
   setAddedMember(name: string, member: string, value: string): boolean {
-    for (let i = 0; i < this.#added.length; i += 2) {
-      if (this.#added[i] !== name) continue;
-      this.#added[i + 1] = `${member}=${value},${this.#added[i + 1]}`;
-      this.#addedLines[i >> 1] = null;
+    for (let i = 0; i < this.#addedCount; i++) {
+      const added = this.#added[i] as Added;
+      if (added.name !== name) continue;
+      added.value = `${member}=${value},${textOf(added)}`;
+      added.bytes = NO_BYTES;
       return true;
     }
     return false;
@@ -139,6 +172,28 @@ export class HeadEdit {
   }
 }
 
+const NO_BYTES = Buffer.alloc(0);
+
+/** A line to add: as a value, or in some bytes, its line end included. */
+interface Added {
+  name: string;
+  /** Null where only the bytes say it. */
+  value: string | null;
+  bytes: Buffer;
+  start: number;
+  end: number;
+}
+
+function textOf({ name, value, bytes, start, end }: Added): string {
+  const valueStart = start + name.length + ": ".length;
+  return value ?? bytes.toString("latin1", valueStart, end - "\r\n".length);
+}
+
+function forget(added: Added): void {
+  added.value = "";
+  added.bytes = NO_BYTES;
+}
+
 /** A line to add, as a pair, as HTTP/1.1 writes it, and as one more item of a list. */
 export interface WrittenLine {
   readonly name: string;
@@ -154,11 +209,11 @@ export function writtenLine(name: string, value: string): WrittenLine {
 }
 
 /** A change at one place of a value, and what is put there: some bytes of others. */
-export interface Splice {
-  readonly index: number;
-  readonly from: number;
-  readonly to: number;
-  readonly bytes: Buffer;
-  readonly start: number;
-  readonly end: number;
+interface Splice {
+  index: number;
+  from: number;
+  to: number;
+  bytes: Buffer;
+  start: number;
+  end: number;
 }
