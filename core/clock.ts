@@ -1,3 +1,5 @@
+import { performance } from "node:perf_hooks";
+
 /** Time as the processes see it; tests pass their own. */
 export interface Clock {
   /** Milliseconds since some fixed point; never goes back. For deadlines and durations. */

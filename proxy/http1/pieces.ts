@@ -1,3 +1,5 @@
+import { Buffer } from "node:buffer";
+
 /**
  * Pieces of a message on its way out: ranges of buffers, and text. Nothing is copied until joined().
  *

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { type Server, Socket, type SocketConstructorOpts } from "node:net";
 import { FLOW, type Flow } from "../message/stream.ts";
 
