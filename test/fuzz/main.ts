@@ -13,21 +13,44 @@ import { seedOfToday } from "./seed.ts";
 const PROGRESS_MS = 10_000;
 
 function main(): number {
-  const { values } = parseArgs({
-    options: {
-      inputs: { type: "string", default: "1000000" },
-      seed: { type: "string", default: String(seedOfToday()) },
-      input: { type: "string" },
-    },
-  });
-  const inputs = Number(values.inputs);
-  const seed = Number(values.seed);
-  if (values.input !== undefined) return repeat(Number(values.input));
-  if (!Number.isSafeInteger(inputs) || inputs < 1 || !Number.isSafeInteger(seed)) {
-    say("--inputs and --seed are whole numbers, as in --inputs 10000000 --seed 7");
+  const asked = readArguments();
+  if (typeof asked === "string") {
+    say(`${asked}\nusage: npm run fuzz -- [--inputs 10000000] [--seed 7], or --input SEED for one again`);
     return 2;
   }
-  return run(inputs, seed);
+  const { input, inputs, seed } = asked;
+  return input === null ? run(inputs, seed) : repeat(input);
+}
+
+interface Asked {
+  readonly inputs: number;
+  readonly seed: number;
+  /** The one input to try again; null for a run. */
+  readonly input: number | null;
+}
+
+/** What was asked for, or what is wrong with it. */
+function readArguments(): Asked | string {
+  const options = {
+    inputs: { type: "string", default: "1000000" },
+    seed: { type: "string", default: String(seedOfToday()) },
+    input: { type: "string" },
+  } as const;
+  try {
+    const { values } = parseArgs({ options });
+    const input = values.input === undefined ? null : wholeNumber("input", values.input);
+    const inputs = wholeNumber("inputs", values.inputs);
+    if (inputs < 1) throw new Error("--inputs: at least 1");
+    return { input, inputs, seed: wholeNumber("seed", values.seed) };
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function wholeNumber(name: string, text: string): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(value)) throw new Error(`--${name}: ${text} is no whole number`);
+  return value;
 }
 
 function run(inputs: number, seed: number): number {
