@@ -24,7 +24,7 @@ import { editResponseHead } from "./decorated-head.ts";
 import { appendForwardedFor } from "./forwarded-for.ts";
 import { forwardRequestHead } from "./forwarded-head.ts";
 import { markHop } from "./hop.ts";
-import { identify, onlyBaggageLine } from "./identify.ts";
+import { identify, trustedBaggage } from "./identify.ts";
 import { countForward } from "./max-forwards.ts";
 import { type Callee, calleeOf, identifyCall } from "./outbound-call.ts";
 import { NO_HOP, type PlacedHop } from "./placed-hop.ts";
@@ -100,7 +100,7 @@ export class Exchange
       this.#answerAndClose("overloaded");
       return;
     }
-    const baggage = onlyBaggageLine(this.#context, head.fields);
+    const baggage = trustedBaggage(this.#context, this.#downstream);
     const cause = this.#identify(baggage);
     if (this.#tag.ambiguous) this.#context.ambiguousTags++;
     this.decision = this.#decide();
@@ -473,18 +473,6 @@ export class Exchange
 
   get place(): PlacedHop {
     return this.#hop;
-  }
-
-  get root(): string {
-    return this.#hop.root;
-  }
-
-  get hop(): string {
-    return this.#hop.hop;
-  }
-
-  get parent(): string | null {
-    return this.#hop.parent;
   }
 
   get fields(): FieldList {

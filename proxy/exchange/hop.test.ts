@@ -2,9 +2,9 @@ import { describe, expect, test } from "vitest";
 import { getWith, sentRequest } from "../../test/harness/parsed-head.ts";
 import { HeadEdit } from "../message/head-edit.ts";
 import { NO_TAG, parseTagValue } from "../routing/tag.ts";
-import { type ContextWish, exchangeContext } from "./exchange-context.fake.ts";
+import { type ContextWish, exchangeContext, FakeDownstream } from "./exchange-context.fake.ts";
 import { markHop } from "./hop.ts";
-import { onlyBaggageLine } from "./identify.ts";
+import { trustedBaggage } from "./identify.ts";
 import { NO_HOP } from "./placed-hop.ts";
 
 const ROOT = "00112233445566aa";
@@ -21,7 +21,14 @@ function marked(
   const head = getWith(...fields);
   const context = exchangeContext(wish);
   const tag = parseTagValue("jane-42");
-  const hop = markHop(context, workload, tag, head, edit, onlyBaggageLine(context, head));
+  const hop = markHop(
+    context,
+    workload,
+    tag,
+    head,
+    edit,
+    trustedBaggage(context, new FakeDownstream(head)),
+  );
   return { hop, sent: sentRequest(head, edit).slice(2) };
 }
 

@@ -17,8 +17,7 @@ import { entryHop, NO_HOP, nextHop, nextHopOf, type PlacedHop, sharedHop } from 
  * share one hop.
  * Hot path of tagged traffic.
  *
- * `workload` is who is called. `baggage` is the request's only baggage line, null where there are more or
- * none. `given` is the hop that caused a call whose tag was given back.
+ * `workload` is who is called. `baggage` is what trustedBaggage (identify.ts) says of the request. `given` is the hop that caused a call whose tag was given back.
  */
 export function markHop(
   context: ExchangeContext,

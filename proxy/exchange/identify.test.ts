@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { getWith, sentRequest } from "../../test/harness/parsed-head.ts";
 import type { ExchangeContext } from "./context.ts";
 import { type ContextWish, exchangeContext, FakeDownstream } from "./exchange-context.fake.ts";
-import { identify, onlyBaggageLine, removeEveryTrace } from "./identify.ts";
+import { identify, removeEveryTrace, trustedBaggage } from "./identify.ts";
 
 const OUTSIDER = "203.0.113.9";
 
@@ -15,7 +15,7 @@ function identified(fields: readonly string[], wish: ContextWish = {}, address =
 }
 
 function identifyIn(context: ExchangeContext, downstream: FakeDownstream) {
-  const baggage = onlyBaggageLine(context, downstream.head.fields);
+  const baggage = trustedBaggage(context, downstream);
   return identify(context, downstream, downstream.requestEdit, baggage);
 }
 

@@ -17,7 +17,7 @@ import type { CarrierSet, ExchangeContext } from "./context.ts";
  * Invariant: a tag of somebody who is not trusted is not believed, and not passed on either.
  * Hot path: a request without any carrier costs a look at one number.
  *
- * `baggage` is the request's only baggage line, null where there are more or none.
+ * `baggage` is what trustedBaggage says of the request.
  */
 export function identify(
   context: ExchangeContext,
@@ -27,7 +27,8 @@ export function identify(
 ): Tag {
   const head = downstream.head;
   const hasCarrier = mayCarryTag(context, head.fields);
-  if (hasCarrier && context.trustTagsFrom.includes(downstream.address)) {
+  const isTrusted = baggage !== null || context.trustTagsFrom.includes(downstream.address);
+  if (hasCarrier && isTrusted) {
     const tag = readCarriers(context, head.fields, baggage);
     if (tag !== NO_TAG || context.mode !== "edge") return tag;
   }
@@ -40,9 +41,17 @@ export function identify(
   return entry.tag;
 }
 
-/** Reads the request's only baggage line; null where it has more or none. */
-export function onlyBaggageLine(context: ExchangeContext, fields: FieldList): BaggageLine | null {
+/**
+ * Reads the only baggage line of a request; null where it has more or none, or whoever sent it is not
+ * believed: what is remembered of lines is not an outsider's to fill.
+ */
+export function trustedBaggage(
+  context: ExchangeContext,
+  downstream: DownstreamStream,
+): BaggageLine | null {
+  const { fields } = downstream.head;
   if ((fields.present & (1 << FIELD.BAGGAGE)) === 0) return null;
+  if (!context.trustTagsFrom.includes(downstream.address)) return null;
   const at = fields.findKnown(FIELD.BAGGAGE, 0);
   if (fields.findKnown(FIELD.BAGGAGE, at + 1) >= 0) return null;
   return context.carriers.baggage.read(fields, at);

@@ -5,7 +5,7 @@ import { callsOf } from "../routing/callees.ts";
 import { parseTable } from "../routing/table.ts";
 import type { ExchangeContext, Outbound } from "./context.ts";
 import { exchangeContext, FakeDownstream } from "./exchange-context.fake.ts";
-import { onlyBaggageLine } from "./identify.ts";
+import { trustedBaggage } from "./identify.ts";
 import { calleeOf, identifyCall } from "./outbound-call.ts";
 
 function outbound(): Outbound {
@@ -28,7 +28,7 @@ function identified(fields: readonly string[], from = "127.0.0.1") {
     from,
   );
   const callee = calleeOf(calls, downstream);
-  const baggage = onlyBaggageLine(context, head);
+  const baggage = trustedBaggage(context, downstream);
   const call = identifyCall(context, calls, callee, downstream, downstream.requestEdit, baggage);
   return { call, sent: sentRequest(head, downstream.requestEdit).slice(2) };
 }

@@ -23,10 +23,6 @@ export interface FinishedExchange {
   readonly tagText: string;
   /** Where in the tree of hops it stands; NO_HOP when untagged. */
   readonly place: PlacedHop;
-  /** The ids of that place (see core/hop-record.ts), as strings made for who asks; empty when untagged. */
-  readonly root: string;
-  readonly hop: string;
-  readonly parent: string | null;
   /** When the head was read, in milliseconds since the Unix epoch. */
   readonly startEpochMs: number;
   /** On the monotonic clock, in milliseconds. `firstByteAtMs` is 0 if no response byte came. */

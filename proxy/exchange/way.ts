@@ -2,7 +2,6 @@ import type { FieldList } from "../message/field-list.ts";
 import { type HeadEdit, type WrittenLine, writtenLine } from "../message/head-edit.ts";
 import { FIELD } from "../message/known-field.ts";
 import { skipWhiteSpace } from "../routing/baggage.ts";
-import { VIA_HEADER } from "../routing/hop-mark.ts";
 import { RecurringValues } from "../routing/recurring-values.ts";
 import type { PlacedHop } from "./placed-hop.ts";
 
@@ -62,6 +61,9 @@ export class Way {
     return writtenLine(VIA_HEADER, entry);
   }
 }
+
+/** Header to which each proxy on a tagged request's way appends itself. */
+const VIA_HEADER = "forklane-via";
 
 /** The proxy whose way it is. */
 interface Self {

@@ -107,7 +107,10 @@ export class HeadEdit {
     this.#add(name, value, line, 0, line.length);
   }
 
-  /** The same for a line that stands in the bytes `start` to `end` of others, its line end included. */
+  /**
+   * The same for a line that stands in the bytes `start` to `end` of others, its line end included; they
+   * stay as they are until the message is written.
+   */
   addLine(name: string, bytes: Buffer, start: number, end: number): void {
     this.#add(name, null, bytes, start, end);
   }

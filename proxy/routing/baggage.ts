@@ -1,9 +1,9 @@
 /**
  * The list grammar of W3C baggage: where members are, and changing one without touching the rest.
  *
- * Before: exchange/identify.ts, exchange/hop.ts. After: routing/tag.ts, routing/hop-mark.ts.
+ * Before: routing/tag.ts, routing/hop-mark.ts; exchange/identify.ts, exchange/hop.ts to change a line.
  * Invariant: a member that is not named stays byte for byte, in its place.
- * Hot path: finding allocates nothing; changing, once per tagged request, one string.
+ * Finding allocates nothing; changing makes one string.
  *
  * Values are latin1 (a byte is a character), so that what is not ASCII survives as it came.
  */

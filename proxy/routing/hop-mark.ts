@@ -2,15 +2,13 @@ import { HOP_MEMBER, memberEnd, memberValueAt, skipWhiteSpace } from "./baggage.
 import type { CarrierFields } from "./tag.ts";
 
 /**
- * Reads the mark of the hop that caused a request: baggage member `forklane-hop=<root>.<hop>`.
+ * The mark of the hop that caused a request, baggage member `forklane-hop=<root>.<hop>`: what it looks like,
+ * and reading it.
  *
- * Before: exchange/hop.ts, which sets the next one. After: routing/baggage.ts.
+ * Before: routing/baggage-line.ts, exchange/hop.ts, which sets the next one. After: routing/baggage.ts.
  * Invariant: a malformed mark is as if it were not there; a request never fails for it.
- * Hot path: once per tagged request.
+ * Hot path: beginsWithMark, once per tagged request; readHopMark where the mark stands elsewhere.
  */
-
-/** Header to which each proxy on a tagged request's way appends itself. */
-export const VIA_HEADER = "forklane-via";
 
 /** Characters of an id: 64 bits in lower-case hex. */
 export const ID_CHARS = 16;

@@ -40,13 +40,13 @@ test("the answer is that of the value, whatever came before and however often", 
   );
 });
 
-test("a value is held when it comes for the second time", () => {
+test("a value is held when it comes twice in a row", () => {
   const { values, count } = counting();
   for (let i = 0; i < 5; i++) ofText(values, "sandbox=jane-42");
   expect(count.made).toBe(2);
 });
 
-test("values that never come again push none out", () => {
+test("values that never come again push none out that is held", () => {
   const { values, count } = counting();
   for (let i = 0; i < 2; i++) ofText(values, "sandbox=jane-42");
   for (let i = 0; i < 20_000; i++) ofText(values, `unique=${i}`);

@@ -6,8 +6,8 @@ import { detached } from "./recent-map.ts";
  * Before: routing/baggage-line.ts, exchange/way.ts.
  * Invariants: the answer is what the function says of the value; what is held is bounded, whatever peers
  * send; forgetting one costs only that it is made again.
- * Hot path: for a value that is held no string is made, nor any object. One is held when it comes for the
- * second time, so that those which never come again push none out.
+ * Hot path: for a value that is held no string is made, nor any object. One is held when it comes twice
+ * while no other new one comes to its place, so those that never come again push none out that is held.
  */
 export class RecurringValues<V> {
   readonly #read: (text: string) => V;

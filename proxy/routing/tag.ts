@@ -13,11 +13,11 @@ import { detached, RecentMap } from "./recent-map.ts";
 /**
  * Reads the tag of a request: which routing keys it carries, and how strictly.
  *
- * Before: exchange/exchange.ts. After: routing/decide.ts.
+ * Before: routing/baggage-line.ts, which remembers the answer; exchange/identify.ts. After: routing/decide.ts.
  * Invariants: total on any bytes; parsed, never searched for (`pr-12` is no part of `pr-123`);
  * a strict tag that cannot be read stays strict.
- * Hot path: once per request; untagged it allocates nothing, tagged one short string as long as
- * the value was seen lately.
+ * Hot path where the answer is not remembered: it allocates one short string as long as the tag was seen
+ * lately.
  */
 
 /** The fields of a head as far as routing needs them; message/field-list.ts fits. */

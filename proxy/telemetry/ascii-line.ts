@@ -90,7 +90,7 @@ export class AsciiLine {
     if (at < 0) return;
     let rest = value;
     let i = at + digits - 1;
-    for (; rest > INT32_MAX; i--) {
+    for (; rest > INT32_MAX && i >= at; i--) {
       const next = Math.floor(rest / 10);
       this.bytes[i] = DIGIT_0 + (rest - next * 10);
       rest = next;

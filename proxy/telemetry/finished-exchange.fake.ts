@@ -10,7 +10,6 @@ export function fieldList(fields: readonly (readonly [string, string])[]): Field
 
 /** An exchange tagged `jane-42` that its fork answered; for tests. */
 export function taggedExchange(changes: Partial<FinishedExchange> = {}): FinishedExchange {
-  const { root = "00000000000000aa", hop = "00000000000000bb", parent = null } = changes;
   return {
     mode: "inbound",
     workload: "shop/cart",
@@ -18,10 +17,7 @@ export function taggedExchange(changes: Partial<FinishedExchange> = {}): Finishe
     decision: decision({}),
     revision: "e.1",
     tagText: "jane-42",
-    place: root === "" ? NO_HOP : sharedHop(root, hop, parent),
-    root,
-    hop,
-    parent,
+    place: sharedHop("00000000000000aa", "00000000000000bb", null),
     startEpochMs: 1_700_000_000_000,
     startedAtMs: 1_000,
     firstByteAtMs: 1_003,
@@ -47,8 +43,7 @@ export function untaggedExchange(changes: Partial<FinishedExchange> = {}): Finis
   return taggedExchange({
     decision: decision({ outcome: "baseline", reason: "no-key", key: null }),
     tagText: "",
-    root: "",
-    hop: "",
+    place: NO_HOP,
     ...changes,
   });
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type HopRecord, OTHER_KEYS } from "../../core/hop-record.ts";
+import { sharedHop } from "../exchange/placed-hop.ts";
 import { decision, fieldList, taggedExchange, untaggedExchange } from "./finished-exchange.fake.ts";
 import { DROPPED_KEYS_MAX, HopRecords, type TakenHops } from "./hop-records.ts";
 
@@ -93,7 +94,8 @@ describe("hop records", () => {
     const records = newRecords();
     const parent = "00000000000000cc";
     const nothing = { firstByteAtMs: 0, downstreamAddress: "", endpoint: null, status: 0 };
-    records.finished(taggedExchange({ ...nothing, parent, tagText: '\u0141"\n' }));
+    const place = sharedHop("00000000000000aa", "00000000000000bb", parent);
+    records.finished(taggedExchange({ ...nothing, place, tagText: '\u0141"\n' }));
     const taken = take(records);
     expect(taken.lines).toMatch(/^[ -~]+\n$/);
     const [record] = parse(taken);

@@ -110,7 +110,7 @@ export class Observations {
       traceId: readTraceId(exchange.fields),
       root: mark?.root ?? null,
       parent: mark?.hop ?? null,
-      hop: exchange.hop === "" ? null : exchange.hop,
+      hop: exchange.place === NO_HOP ? null : exchange.place.hop,
     };
   }
 }

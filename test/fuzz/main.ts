@@ -15,7 +15,9 @@ const PROGRESS_MS = 10_000;
 function main(): number {
   const asked = readArguments();
   if (typeof asked === "string") {
-    say(`${asked}\nusage: npm run fuzz -- [--inputs 10000000] [--seed 7], or --input SEED for one again`);
+    say(
+      `${asked}\nusage: npm run fuzz -- [--inputs 10000000] [--seed 7], or --input SEED for one again`,
+    );
     return 2;
   }
   const { input, inputs, seed } = asked;

@@ -116,7 +116,7 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   ],
   "uber-trace-id": [...HEX, ":", "%3A", "%3a", ":0:1"],
   "x-forwarded-for": ["10.0.0.1", ", ", "unknown", "[::1]", '"'],
-  "forklane-via": ["shop/cart;me", "shop/cart;you", ", ", ";", "me", " "],
+  "forklane-via": ["shop/cart;me", "shop/cart;you", ";from=0af7651916cd43dd", ", ", ";", "me", " "],
   "max-forwards": ["0", "1", "10", "007", "+1", "9999999999", "99999999999", "-1"],
   te: ["trailers", "gzip", ", "],
 };
