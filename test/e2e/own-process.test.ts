@@ -49,6 +49,21 @@ describe("a proxy that was started by the command", () => {
     expect(names.filter((name) => name.includes("V8Worker"))).toHaveLength(1);
   });
 
+  it("tells the C library to give back memory, unless somebody told it otherwise", async () => {
+    const usual = await ProxyProcess.start({ baseline: "127.0.0.1:1" });
+    expect(await mallocSettingsOf(usual.pid)).toEqual([
+      "MALLOC_TOP_PAD_=65536",
+      "MALLOC_TRIM_THRESHOLD_=65536",
+    ]);
+    vi.stubEnv("MALLOC_TOP_PAD_", "0");
+    const told = await ProxyProcess.start({ baseline: "127.0.0.1:1" });
+    vi.unstubAllEnvs();
+    expect(await mallocSettingsOf(told.pid)).toEqual([
+      "MALLOC_TOP_PAD_=0",
+      "MALLOC_TRIM_THRESHOLD_=65536",
+    ]);
+  });
+
   it("stays the process of the command where its flags are more than the environment holds", async () => {
     const networks = Array.from({ length: 8_000 }, (_, i) => `10.${i >> 8}.${i & 255}.0/24`);
     const flags = { "trust-tags-from": networks.join(",") };
@@ -68,6 +83,11 @@ it("the file of that process is started by the command, and by nobody else", asy
   expect(code).toBe(2);
   expect(stderr).toContain("start `forklane proxy`");
 });
+
+async function mallocSettingsOf(pid: number): Promise<string[]> {
+  const environment = (await readFile(`/proc/${pid}/environ`, "latin1")).split("\0");
+  return environment.filter((each) => each.startsWith("MALLOC_")).sort();
+}
 
 async function threadNames(pid: number): Promise<string[]> {
   const threads = await readdir(`/proc/${pid}/task`);
