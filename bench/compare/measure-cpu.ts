@@ -20,14 +20,21 @@ export interface LoadSettings {
   readonly seconds: number;
 }
 
+/** A load that does not count: it ends when either is reached, after a second at least. */
+export interface WarmUp {
+  readonly requests: number;
+  readonly secondsMax: number;
+}
+
 /** Measures one proxy in one case, after a load that does not count. */
 export async function measureCpu(
-  { wrk, seconds, warmUpSeconds }: LoadSettings & { readonly warmUpSeconds: number },
+  { wrk, seconds }: LoadSettings,
+  warmUp: WarmUp | null,
   peer: Peer,
   each: Case,
 ): Promise<CpuSample> {
   const open = await OpenConnections.open(peer.port, each.openConnections, each.request.fields);
-  if (warmUpSeconds > 0) await saturate({ wrk, seconds: warmUpSeconds }, peer.port, each);
+  if (warmUp !== null) await warm(wrk, warmUp, peer.port, each);
   const before = await readCpuTime(peer.child.pid);
   const report = await saturate({ wrk, seconds }, peer.port, each);
   const used = cpuGrowth(before, await readCpuTime(peer.child.pid));
@@ -39,6 +46,14 @@ export async function measureCpu(
     perSecond: perSecondOf(report),
     ...memory,
   };
+}
+
+async function warm(wrk: string, until: WarmUp, port: number, each: Case): Promise<void> {
+  let requests = 0;
+  for (let second = 0; second < until.secondsMax; second++) {
+    requests += (await saturate({ wrk, seconds: 1 }, port, each)).requests;
+    if (requests >= until.requests) return;
+  }
 }
 
 /** A closed loop: as many requests as its connections carry. */

@@ -4,7 +4,7 @@ import { comparedCases, FULL_SIZES, SHORT_SIZES } from "../compare/cases.ts";
 import { type Contender, findContenders, PROGRAMS } from "../compare/contender.ts";
 import { type CpuRow, cpuRows, renderCpuRows } from "../compare/cpu-rows.ts";
 import { DIRECT, type LatencyRow, renderLatencyRows } from "../compare/latency-rows.ts";
-import { type CpuSample, measureCpu } from "../compare/measure-cpu.ts";
+import { type CpuSample, measureCpu, type WarmUp } from "../compare/measure-cpu.ts";
 import { measureLatency } from "../compare/measure-latency.ts";
 import {
   type MemoryRow,
@@ -22,12 +22,14 @@ import { formatFigure } from "../measure/text-table.ts";
 import { findEnvoy } from "../peers/envoy/start-envoy.ts";
 import type { Bench, Findings, Scenario } from "../scenario.ts";
 
+/** Load before a measurement, so that connections are open. */
+const WARM_UP: WarmUp = { requests: 0, secondsMax: 1 };
+
 /**
- * Seconds of load before a measurement, so that connections are open; before the first of a runtime
- * longer, until its machine code is made: before that a Forklane costs double.
+ * The same before the first of a runtime: until its machine code is made. Before that a Forklane costs
+ * double and more, on a slow machine for ten seconds.
  */
-const WARM_UP_SECONDS = 1;
-const COLD_WARM_UP_SECONDS = 3;
+const COLD_WARM_UP: WarmUp = { requests: 100_000, secondsMax: 12 };
 
 /** One run: who is measured at what. */
 interface Comparison {
@@ -41,7 +43,7 @@ interface Comparison {
 /** What a request costs, next to nginx, HAProxy and Envoy which do the same job. */
 export const compare: Scenario = {
   about: "CPU per request, latency and memory, next to nginx, HAProxy and Envoy",
-  effort: { rounds: 3, seconds: 2 },
+  effort: { rounds: 7, seconds: 1 },
 
   async run(bench: Bench): Promise<Findings> {
     requireTwoLinuxCpus("compare");
@@ -96,11 +98,10 @@ async function measureOne(
   const what = `round ${round + 1}: ${each.name} ${contender.name}`;
   // The others are as fast with their first request as with any.
   const isCold = round === 0 && contender.program === "forklane";
-  const warmUpSeconds = isCold ? COLD_WARM_UP_SECONDS : WARM_UP_SECONDS;
   try {
     const peer = proxies.of(contender, each.setup);
-    const load = { wrk, seconds, warmUpSeconds: short ? 0 : warmUpSeconds };
-    const sample = await measureCpu(load, peer, each);
+    const warmUp = isCold ? COLD_WARM_UP : WARM_UP;
+    const sample = await measureCpu({ wrk, seconds }, short ? null : warmUp, peer, each);
     bench.say(`${what} ${formatFigure(sample.userMicros + sample.systemMicros)} us`);
     return sample;
   } catch (cause) {
