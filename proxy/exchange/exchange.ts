@@ -96,6 +96,7 @@ export class Exchange
   /** Takes the request from its head to an upstream, or answers it. */
   begin(): void {
     const { head, requestEdit } = this.#downstream;
+    const { fields } = head;
     if (this.#context.overload === "refuses") {
       this.#answerAndClose("overloaded");
       return;
@@ -105,16 +106,15 @@ export class Exchange
     if (this.#tag.ambiguous) this.#context.ambiguousTags++;
     this.decision = this.#decide();
     const { workload } = this.#table;
-    const { fields } = head;
     this.#hop = markHop(this.#context, workload, this.#tag, fields, requestEdit, baggage, cause);
     // Of what comes in only: a call that goes out would hide which hop causes the next ones.
     if (this.#context.affinity !== null && this.#callee === null) {
-      if (this.#hop === NO_HOP) this.#context.affinity.meetUntagged(head.fields);
-      else this.#context.affinity.learn(head.fields, this.#tag, this.#hop);
+      if (this.#hop === NO_HOP) this.#context.affinity.meetUntagged(fields);
+      else this.#context.affinity.learn(fields, this.#tag, this.#hop);
     }
     this.#isUpgrade = wantsUpgrade(head);
     if (this.#context.appendsForwardedFor) {
-      appendForwardedFor(head.fields, requestEdit, this.#downstream.address);
+      appendForwardedFor(fields, requestEdit, this.#downstream.address);
     }
     const fault =
       forwardRequestHead(
@@ -125,7 +125,7 @@ export class Exchange
         this.#context.carriers.otherNames,
       ) ??
       countForward(head, requestEdit) ??
-      applyUnderscoreRule(this.#context.underscoreFields, head.fields, requestEdit);
+      applyUnderscoreRule(this.#context.underscoreFields, fields, requestEdit);
     if (fault !== null) this.#answerAndClose(fault);
     else if (this.decision.outcome === "refused") this.#answer(this.decision.reason as FaultCode);
     else this.#connect(this.#firstEndpoint(), this.#isRepeatable() ? "any" : "recent");

@@ -17,7 +17,8 @@ import { entryHop, NO_HOP, nextHop, nextHopOf, type PlacedHop, sharedHop } from 
  * share one hop.
  * Hot path of tagged traffic.
  *
- * `workload` is who is called. `baggage` is what trustedBaggage (identify.ts) says of the request. `given` is the hop that caused a call whose tag was given back.
+ * `workload` is who is called. `baggage` is what trustedBaggage (identify.ts) says of the request. `given`
+ * is the hop that caused a call whose tag was given back.
  */
 export function markHop(
   context: ExchangeContext,
@@ -44,10 +45,11 @@ function placeInTree(
 ): PlacedHop {
   // Where identify.ts changed the head, the tag is not the request's own, and no mark in it is.
   if (given === null && !edit.isEmpty) return entryHop();
-  const isMarkAtStart = given === null && baggage !== null && !baggage.said.mayHaveMark;
-  if (isMarkAtStart && baggage.markChars === 0) return entryHop();
+  // If the request has a mark at all, it is the one with which that line begins.
+  const isMarkKnown = given === null && baggage !== null && !baggage.said.mayHaveMark;
+  if (isMarkKnown && baggage.markChars === 0) return entryHop();
   const before = context.way.before(fields);
-  if (isMarkAtStart && before === null) return nextHopOf(fields, baggage.index);
+  if (isMarkKnown && before === null) return nextHopOf(fields, baggage.index);
   const mark = given ?? readHopMark(fields);
   if (mark === null) return entryHop();
   if (before !== null) return sharedHop(mark.root, mark.hop, before.parent);

@@ -27,8 +27,7 @@ export function identify(
 ): Tag {
   const head = downstream.head;
   const hasCarrier = mayCarryTag(context, head.fields);
-  const isTrusted = baggage !== null || context.trustTagsFrom.includes(downstream.address);
-  if (hasCarrier && isTrusted) {
+  if (hasCarrier && (baggage !== null || context.trustTagsFrom.includes(downstream.address))) {
     const tag = readCarriers(context, head.fields, baggage);
     if (tag !== NO_TAG || context.mode !== "edge") return tag;
   }

@@ -70,16 +70,14 @@ export class HeadEdit {
   ): void {
     this.#touch(index, SPLICED);
     const at = this.#spliceCount++;
+    this.#splices[at] ??= { index, from, to, bytes, start, end };
     const splice = this.#splices[at];
-    if (splice === undefined) this.#splices[at] = { index, from, to, bytes, start, end };
-    else {
-      splice.index = index;
-      splice.from = from;
-      splice.to = to;
-      splice.bytes = bytes;
-      splice.start = start;
-      splice.end = end;
-    }
+    splice.index = index;
+    splice.from = from;
+    splice.to = to;
+    splice.bytes = bytes;
+    splice.start = start;
+    splice.end = end;
   }
 
   /** How a value is changed at one place; undefined if it is not. */
@@ -117,15 +115,13 @@ export class HeadEdit {
 
   #add(name: string, value: string | null, bytes: Buffer, start: number, end: number): void {
     const at = this.#addedCount++;
+    this.#added[at] ??= { name, value, bytes, start, end };
     const added = this.#added[at];
-    if (added === undefined) this.#added[at] = { name, value, bytes, start, end };
-    else {
-      added.name = name;
-      added.value = value;
-      added.bytes = bytes;
-      added.start = start;
-      added.end = end;
-    }
+    added.name = name;
+    added.value = value;
+    added.bytes = bytes;
+    added.start = start;
+    added.end = end;
     this.#changes++;
   }
 

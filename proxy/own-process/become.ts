@@ -48,7 +48,7 @@ const NODE_FLAGS: readonly string[] = [
 /**
  * What the C library is told, where it is glibc and nobody told it otherwise: to give back what is free at
  * the end of its memory, and not to raise that bound by itself. What the compiler has worked with stays its
- * own otherwise, 2 MB after a load.
+ * own otherwise (`npm run bench:compare -- --only memory`, with a build that does not say it).
  */
 const MALLOC_SETTINGS: Readonly<Record<string, string>> = {
   MALLOC_TRIM_THRESHOLD_: "65536",

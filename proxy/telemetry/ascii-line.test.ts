@@ -32,9 +32,10 @@ test("a whole number comes out in its digits, and in as many as asked for", () =
 });
 
 test("text of any length comes out as it is", () => {
-  for (const length of [0, 1, 64, 65, 300]) {
+  for (const length of [0, 1, 32, 33, 64, 65, 300]) {
     const text = "ab".repeat(length).slice(0, length);
     expect(written(300, (line) => line.text(text))).toBe(text);
+    expect(written(300, (line) => line.ascii(asciiBytes(text)))).toBe(text);
   }
 });
 
