@@ -448,6 +448,7 @@ export class Http1DownstreamConnection
 
   abort(): void {
     this.#exchange = null;
+    this.#writer.writeWaiting();
     // A body that ends with the connection, or a tunnel, would look complete after an orderly close.
     if (this.#sendsUntilClose || this.#state === "tunnel") this.#socket.resetAndDestroy();
     this.#close();
@@ -474,6 +475,7 @@ export class Http1DownstreamConnection
   }
 
   end(): void {
+    this.#writer.writeWaiting();
     this.#socket.end();
   }
 
@@ -538,6 +540,7 @@ export class Http1DownstreamConnection
     this.#state = "closing";
     this.#unread = null;
     this.#deadlineAtMs = this.#context.ticker.nowMs + this.#context.limits.bodyIdleMs;
+    this.#writer.writeWaiting();
     this.#socket.end(() => {
       this.#deadlineAtMs = this.#context.ticker.nowMs + this.#context.limits.drainedBodyMs;
     });
@@ -556,6 +559,7 @@ export class Http1DownstreamConnection
     this.#exchange = null;
     this.#tunnel = null;
     this.#context.ticker.delete(this);
+    this.#writer.writeWaiting();
     // A reset where bytes are lost anyway: the kernel would keep its part for a caller that reads none.
     if (this.#socket.writableLength > 0) this.#socket.resetAndDestroy();
     else this.#socket.destroy();

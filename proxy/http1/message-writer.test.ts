@@ -1,17 +1,23 @@
-import { connect, createServer, type Socket } from "node:net";
+import { once } from "node:events";
+import { connect, createServer, type Socket, type TcpNetConnectOpts } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { FLOW } from "../message/stream.ts";
 import { MessageWriter } from "./message-writer.ts";
+import { haveLongTurn } from "./write-turn.fake.ts";
 
-/** Two ends of a connection. */
-async function pair() {
+/** Two ends of a connection; the one that writes has a queue of so many bytes. */
+async function pair(highWaterMark?: number) {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
   const accepted = new Promise<Socket>((resolve) => server.once("connection", resolve));
-  const socket = connect({ port, host: "127.0.0.1", noDelay: true });
-  const reader = await accepted;
+  const options: TcpNetConnectOpts & { highWaterMark?: number | undefined } = {
+    ...{ port, host: "127.0.0.1", noDelay: true, highWaterMark },
+  };
+  const socket = connect(options);
+  const [reader] = await Promise.all([accepted, once(socket, "connect")]);
   reader.pause();
   onTestFinished(() => {
     socket.destroy();
@@ -142,4 +148,59 @@ test("long text beside long content is written as the bytes that its characters 
   writer.body(Buffer.alloc(20_000, 0x61));
   writer.flush();
   expect(await read(reader, 25_000)).toBe(text + "a".repeat(20_000));
+});
+
+test("a small message waits for the end of the turn, and leaves before whatever comes behind it", async () => {
+  await haveLongTurn();
+  const { writer, reader, writes } = await pair();
+  const small = Buffer.from("small ");
+  const send = (bytes: Buffer) => {
+    gatherHead(writer, bytes, false);
+    return writer.flush();
+  };
+  expect([send(small), writes(), writer.isWaiting]).toEqual([FLOW.FLUSHED, 0, true]);
+  small.fill("x");
+  send(Buffer.from("second "));
+  expect([writes(), writer.isWaiting]).toEqual([1, true]);
+  send(Buffer.alloc(9_000, "l"));
+  expect([writes(), writer.isWaiting]).toEqual([3, false]);
+  send(Buffer.from("third "));
+  writer.opaque(Buffer.from("opaque "));
+  expect([writes(), writer.isWaiting]).toEqual([5, false]);
+  send(Buffer.from("last"));
+  writer.dropWaiting();
+  await nextTurn();
+  const expected = `small second ${"l".repeat(9_000)}third opaque `;
+  expect([await read(reader, expected.length), writes()]).toEqual([expected, 5]);
+});
+
+test("a message that might block its connection does not wait", async () => {
+  await haveLongTurn();
+  const { writer, writes } = await pair(4_096);
+  gatherHead(writer, Buffer.alloc(4_096, "a"), false);
+  writer.flush();
+  expect(writes()).toBe(1);
+});
+
+test("what a socket holds of a turn is not written over by the next turn", async () => {
+  const [slow, quick] = [await pair(), await pair()];
+  const sent: string[] = [];
+  for (let i = 0; slow.waiting() === 0; i++) {
+    const text = String.fromCharCode(97 + (i % 26)).repeat(7_000);
+    await haveLongTurn();
+    gatherHead(slow.writer, Buffer.from(text), false);
+    slow.writer.flush();
+    sent.push(text);
+    await nextTurn();
+  }
+  await haveLongTurn();
+  for (const letter of "0123456789") {
+    gatherHead(quick.writer, Buffer.alloc(7_000, letter), false);
+    quick.writer.flush();
+  }
+  await nextTurn();
+  const expected = sent.join("");
+  expect(await read(slow.reader, expected.length)).toBe(expected);
+  const ofQuick = [..."0123456789"].map((letter) => letter.repeat(7_000)).join("");
+  expect(await read(quick.reader, ofQuick.length)).toBe(ofQuick);
 });

@@ -4,16 +4,18 @@ import { socketFlow } from "../message/socket-flow.ts";
 import { FLOW, type Flow } from "../message/stream.ts";
 import { encodeLastChunk } from "./encode-head.ts";
 import { Pieces } from "./pieces.ts";
+import { leaveRoom, WAITING_BYTES_MAX, type WaitingWriter, waitForTurn } from "./write-turn.ts";
 
 /**
  * Writes the messages of one connection: head, content with its framing, end; then opaque bytes.
  *
- * Before: either http1 connection. After: the socket.
- * Invariant: what is gathered refers to its pieces until flush(); from then on the answer says
- * whether somebody still does. Between two writes nothing is held, but for the socket.
+ * Before: either http1 connection. After: http1/write-turn.ts for a small message, then the socket.
+ * Invariants: what is gathered refers to its pieces until flush(); from then on the answer says
+ * whether somebody still does. Between two writes nothing is held, but for the socket. One message at most
+ * waits for the end of the turn, and leaves before anything else does.
  * Hot path: a small message is one write of one buffer, so one system call.
  */
-export class MessageWriter {
+export class MessageWriter implements WaitingWriter {
   readonly #socket: Socket;
   /** Null while nothing is gathered: a connection mostly waits, and lists take memory. */
   #gathered: Pieces | null = null;
@@ -21,6 +23,8 @@ export class MessageWriter {
   #chunkAt = -1;
   #chunkBytes = 0;
   #sendsChunks = false;
+  /** A copy of a message, until the turn ends. */
+  #waiting: Buffer | null = null;
   /** More waits in the socket than its limit; until drained() it takes no more. */
   isBlocked = false;
 
@@ -72,16 +76,53 @@ export class MessageWriter {
     this.#endChunk();
     const pieces = this.#gathered;
     if (pieces === null || pieces.bytes === 0) return this.#told(socketFlow(this.#socket));
+    this.writeWaiting();
+    if (this.#mayWait(pieces.bytes) && this.#wait(pieces)) return FLOW.FLUSHED;
     const isCoarse = pieces.bytes >= pieces.count * PIECE_BYTES_MIN;
     if (pieces.count === 1) return this.#writeOne(pieces);
     if (pieces.bytes > JOINED_BYTES_MAX && isCoarse) return this.#writeApart(pieces);
-    const isMedium = pieces.bytes >= SCRATCH_BYTES_MIN && pieces.bytes <= scratch.length;
+    const isMedium = pieces.bytes > WAITING_BYTES_MAX && pieces.bytes <= scratch.length;
     if (isMedium && this.#socket.writableLength === 0) return this.#writeOverScratch(pieces);
     // A copy: whoever the pieces belong to may have them back, wherever the copy is.
     const all = pieces.joined();
     this.#letGo(pieces);
     this.#socket.write(all);
     return this.#told(this.#socket.writableNeedDrain ? FLOW.BLOCKED : FLOW.FLUSHED);
+  }
+
+  /** Behind others that the kernel has not taken it would only wait longer, and it must never block. */
+  #mayWait(bytes: number): boolean {
+    const { writableLength, writableHighWaterMark } = this.#socket;
+    return bytes <= WAITING_BYTES_MAX && writableLength === 0 && bytes < writableHighWaterMark;
+  }
+
+  /** A copy waits, so that whoever the pieces belong to may have them back; false: it had better not. */
+  #wait(pieces: Pieces): boolean {
+    const room = waitForTurn(this, pieces.bytes);
+    if (room === null) return false;
+    pieces.joinInto(room);
+    this.#letGo(pieces);
+    this.#waiting = room;
+    return true;
+  }
+
+  /** Whether a message waits for the end of the turn. */
+  get isWaiting(): boolean {
+    return this.#waiting !== null;
+  }
+
+  /** Hands over the message that waits, if one does. */
+  writeWaiting(): void {
+    const bytes = this.#waiting;
+    if (bytes === null) return;
+    this.#waiting = null;
+    this.#socket.write(bytes);
+    if (this.#socket.writableLength > 0) leaveRoom();
+  }
+
+  /** Forgets the message that waits: nobody is there for it. */
+  dropWaiting(): void {
+    this.#waiting = null;
   }
 
   /**
@@ -101,6 +142,7 @@ export class MessageWriter {
 
   /** Writes bytes of a tunnel. */
   opaque(bytes: Buffer): Flow {
+    this.writeWaiting();
     return this.#writeAlone(bytes);
   }
 
@@ -172,9 +214,6 @@ const CHUNK_END = "\r\n";
 
 /** Up to here copying costs less than a write of several buffers (`npm run bench:compare`, small bodies). */
 const JOINED_BYTES_MAX = 48 * 1024;
-
-/** Below this a new buffer costs little, and one that waits for a slow reader would hold far more. */
-const SCRATCH_BYTES_MIN = 8 * 1024;
 
 let scratch = newScratch();
 

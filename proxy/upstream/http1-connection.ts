@@ -51,6 +51,7 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
   #isPaused = false;
   /** Of the exchange in progress. */
   #isHeadRequest = false;
+  #isHeadSent = false;
   #requestEnded = false;
   #readsBody = false;
   /** Whether the response allows another exchange behind it. */
@@ -124,6 +125,7 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
     invariant(this.#state === "idle", "an upstream connection serves one exchange at a time");
     this.#state = "busy";
     this.#listener = listener;
+    this.#isHeadSent = false;
     this.#requestEnded = false;
     this.#readsBody = false;
     this.#bodyEnded = false;
@@ -154,6 +156,7 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
 
   flush(): Flow {
     const flow = this.#writer.flush();
+    if (!this.#writer.isWaiting) this.#isHeadSent = true;
     if (flow === FLOW.BLOCKED) this.#expectProgress();
     return flow;
   }
@@ -219,6 +222,7 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
   }
 
   end(): void {
+    this.#writer.writeWaiting();
     this.#socket.end();
   }
 
@@ -275,7 +279,10 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
   #onRead(bytes: Buffer, count: number): boolean {
     let flow: Flow = FLOW.FLUSHED;
     const isFirst = !this.hasResponseBytes;
-    if (this.#state === "busy") {
+    if (this.#state === "busy" && this.#writer.isWaiting && !this.#isHeadSent) {
+      // Of the request it has no byte yet: this is no answer to it.
+      this.#lose("upstream-closed");
+    } else if (this.#state === "busy") {
       flow = this.#readResponse(bytes, count);
       this.#expectProgress();
     } else if (this.#state === "tunnel") {
@@ -370,7 +377,8 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
     const listener = this.#listener;
     this.#listener = null;
     // What was not read of this request would stand before the next one.
-    const isSent = this.#requestEnded && this.#socket.writableLength === 0;
+    const isSent =
+      this.#requestEnded && !this.#writer.isWaiting && this.#socket.writableLength === 0;
     const reusable = isClean && isSent && this.#isPersistent && !this.isRetired;
     if (this.#isPaused) this.resumeResponse();
     if (reusable) {
@@ -455,6 +463,7 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#ticker.delete(this);
+    this.#writer.dropWaiting();
     // A reset where bytes are lost anyway: the kernel would keep its part for a service that reads none.
     if (this.#socket.writableLength > 0) this.#socket.resetAndDestroy();
     else this.#socket.destroy();

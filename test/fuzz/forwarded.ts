@@ -51,6 +51,7 @@ class Forwarder implements MessageListener {
 
   onBatch(): void {
     this.#writer.flush();
+    this.#writer.writeWaiting();
   }
 
   /** As much of a socket as the writer asks for; its bytes are out at once. */
@@ -64,6 +65,7 @@ class Forwarder implements MessageListener {
       cork() {},
       uncork() {},
       writableLength: 0,
+      writableHighWaterMark: 64 * 1024,
       writableNeedDrain: false,
     };
     return socket as unknown as Socket;

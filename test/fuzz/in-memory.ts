@@ -5,6 +5,7 @@
 import { EventEmitter } from "node:events";
 import { syncBuiltinESMExports } from "node:module";
 import net, { type OnReadOpts, type Socket } from "node:net";
+import { endTurn } from "../../proxy/http1/write-turn.ts";
 
 /** One end of a connection: what it is told comes out as events, what is written to it is kept. */
 export class MemorySocket extends EventEmitter {
@@ -12,6 +13,7 @@ export class MemorySocket extends EventEmitter {
   readonly remoteAddress = "192.0.2.7";
   readonly writableLength = 0;
   readonly writableNeedDrain = false;
+  readonly writableHighWaterMark = 64 * 1024;
   writableFinished = false;
   /** What was written, latin1. */
   written = "";
@@ -29,8 +31,26 @@ export class MemorySocket extends EventEmitter {
     return this as unknown as Socket;
   }
 
-  /** The peer sends bytes; latin1. */
+  /** The peer has accepted; a turn of the event loop. */
+  connected(): void {
+    this.emit("connect");
+    endTurn();
+  }
+
+  /** The peer has said all; a turn of the event loop. */
+  peerEnded(): void {
+    this.emit("end");
+    endTurn();
+  }
+
+  /** The peer sends bytes, latin1; a turn of the event loop. */
   receive(text: string): void {
+    this.receiveInTurn(text);
+    endTurn();
+  }
+
+  /** The same within a turn that goes on. */
+  receiveInTurn(text: string): void {
     const bytes = Buffer.from(text, "latin1");
     if (this.#onRead === null) {
       this.emit("data", bytes);

@@ -66,7 +66,7 @@ class Upstreams {
     const answered = this.#answered[index];
     if (answered === undefined) {
       this.#answered[index] = 0;
-      socket.emit("connect");
+      socket.connected();
       return true;
     }
     const text = socket.written.slice(answered);
@@ -78,7 +78,7 @@ class Upstreams {
     const { text: answer, isLast } = answerTo(request);
     this.#isOver[index] = isLast;
     socket.receive(answer);
-    if (isLast && socket.closed === null) socket.emit("end");
+    if (isLast && socket.closed === null) socket.peerEnded();
     return true;
   }
 }

@@ -34,13 +34,13 @@ export function relayResponse(input: Input, cuts: readonly number[]): Relayed {
     caller.receive(requestText(input));
     const [upstream] = connected;
     if (upstream === undefined) throw new Error("the proxy has not connected");
-    upstream.emit("connect");
+    upstream.connected();
     let start = 0;
     for (const cut of [...cuts, input.text.length]) {
       if (upstream.closed === null) upstream.receive(input.text.slice(start, cut));
       start = cut;
     }
-    if (upstream.closed === null) upstream.emit("end");
+    if (upstream.closed === null) upstream.peerEnded();
     return { text: caller.written, closed: caller.closed };
   });
 }
