@@ -31,7 +31,7 @@ import type { MessageParts, MessagePartsPool } from "./message-parts.ts";
  * Invariants: the next head is parsed only when the exchange before it is over; a response that
  * could not be finished never looks complete; after a fault the connection is closed; so it is after
  * a bug of ours, and no other one.
- * What is read here is never written to again: exchanges may keep it.
+ * What is read here is not written to again before the connection is idle: exchanges may keep it.
  * Hot path.
  */
 export class Http1DownstreamConnection
@@ -155,6 +155,16 @@ export class Http1DownstreamConnection
       return;
     }
     this.#read(bytes);
+  }
+
+  /**
+   * Room for a read, that of the message in progress or of the next one: it is used again when the
+   * connection is idle. What a tunnel passes on has no such end.
+   */
+  roomFor(bytes: number): Buffer | null {
+    const isMessage =
+      this.#state === "head" || this.#state === "exchange" || this.#state === "discard";
+    return isMessage ? this.#message.memory.roomFor(bytes) : null;
   }
 
   /** In the middle of content that nobody keeps: it passes as it is read, without a copy. */

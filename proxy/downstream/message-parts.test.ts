@@ -26,3 +26,12 @@ test("parts are one connection's at a time, and no more than 256 are kept", () =
   const again = Array.from({ length: 257 }, () => pool.take());
   expect(again.filter((parts) => taken.includes(parts))).toHaveLength(256);
 });
+
+test("no more than 32 parts that are not in use keep the memory of an upload", () => {
+  const pool = new MessagePartsPool(DEFAULT_LIMITS);
+  const taken = Array.from({ length: 33 }, () => pool.take());
+  const memories = taken.map(({ memory }) => memory.roomFor(8_000)?.buffer);
+  for (const parts of taken) pool.giveBack(parts);
+  const kept = taken.filter(({ memory }, i) => memory.roomFor(8_000)?.buffer === memories[i]);
+  expect(kept).toEqual(taken.slice(0, 32));
+});

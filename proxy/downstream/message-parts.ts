@@ -3,6 +3,7 @@ import { Http1RequestHead } from "../http1/head.ts";
 import { type HeadReader, requestHeadReader } from "../http1/head-reader.ts";
 import type { Limits } from "../limits.ts";
 import { HeadEdit } from "../message/head-edit.ts";
+import { MessageMemory } from "./message-memory.ts";
 
 /**
  * What a connection needs for one message, and not between two: most connections are idle.
@@ -14,6 +15,7 @@ export interface MessageParts {
   readonly decoder: BodyDecoder;
   readonly requestEdit: HeadEdit;
   readonly responseEdit: HeadEdit;
+  readonly memory: MessageMemory;
 }
 
 /**
@@ -34,11 +36,13 @@ export class MessagePartsPool {
     return this.#spare.pop() ?? newParts(this.#limits);
   }
 
-  /** The message is over; nobody may look at its head any more. */
+  /** The message is over; nobody may look at its head any more, nor at what it was read into. */
   giveBack(parts: MessageParts): void {
     parts.reader.head.forget();
     parts.requestEdit.reset();
     parts.responseEdit.reset();
+    if (this.#spare.length < BLOCKS_MAX) parts.memory.clear();
+    else parts.memory.release();
     if (this.#spare.length < SPARE_MAX) this.#spare.push(parts);
   }
 }
@@ -50,8 +54,12 @@ function newParts(limits: Limits): MessageParts {
     decoder: new BodyDecoder(limits),
     requestEdit: new HeadEdit(fieldsMax),
     responseEdit: new HeadEdit(fieldsMax),
+    memory: new MessageMemory(),
   };
 }
 
 /** As many as requests are usually in progress at once. */
 const SPARE_MAX = 256;
+
+/** So many of them keep the memory that an upload had: 1 MiB at most. */
+const BLOCKS_MAX = 32;

@@ -105,6 +105,7 @@ test("who takes no more lent has no buffer of its own, also while nothing comes"
     if (!(accepted instanceof AcceptedSocket)) throw new Error("it is not in place");
     let isOver = false;
     accepted.lendTo({
+      roomFor: () => null,
       get takesLent() {
         return !isOver;
       },
@@ -159,6 +160,7 @@ async function lentOf(
   });
   if (!(accepted instanceof AcceptedSocket)) throw new Error("it is not in place");
   accepted.lendTo({
+    roomFor: () => null,
     takesLent,
     onLent: (bytes) => {
       const flow = flowOf(lent.length);

@@ -63,6 +63,8 @@ function isKnown(nodeVersion: string): boolean {
 
 /** Who takes bytes that are not its own to keep: large bodies pass without a copy. */
 export interface LentReader {
+  /** Where a copy of a read goes, if the reader has room for it that it uses again; else null. */
+  roomFor(bytes: number): Buffer | null;
   /** Whether the next read may be lent. Asked before each. */
   readonly takesLent: boolean;
   /** Takes a read. Its bytes are written over later, unless the answer says that somebody holds them. */
@@ -70,7 +72,7 @@ export interface LentReader {
 }
 
 /**
- * An accepted connection. What it reads goes to `data` as a copy. While reads fill the buffer, and
+ * An accepted connection. What it reads goes to `data` as a copy, in room of the reader's or new. While reads fill the buffer, and
  * somebody takes them lent, it reads into a buffer of its own, which is used again for the next
  * read as soon as the kernel has taken all that was in it.
  */
@@ -136,7 +138,7 @@ export class AcceptedSocket extends Socket {
   }
 
   #emitCopy(count: number): void {
-    const own = Buffer.allocUnsafe(count);
+    const own = this.#reader?.roomFor(count) ?? Buffer.allocUnsafe(count);
     this.#current.copy(own, 0, 0, count);
     this.emit("data", own);
   }
