@@ -5,6 +5,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { FLOW } from "../message/stream.ts";
 import { MessageWriter } from "./message-writer.ts";
 import { haveLongTurn } from "./write-turn.fake.ts";
+import { WAITING_BYTES_MAX } from "./write-turn.ts";
 
 /** Two ends of a connection; the one that writes has a queue of so many bytes. */
 async function pair(highWaterMark?: number) {
@@ -172,6 +173,33 @@ test("a small message waits for the end of the turn, and leaves before whatever 
   await nextTurn();
   const expected = `small second ${"l".repeat(9_000)}third opaque `;
   expect([await read(reader, expected.length), writes()]).toEqual([expected, 5]);
+});
+
+test("a message of 8 KiB waits, one that is longer does not", async () => {
+  await haveLongTurn();
+  const { writer, writes } = await pair();
+  const seen = [WAITING_BYTES_MAX, WAITING_BYTES_MAX + 1].map((bytes) => {
+    gatherHead(writer, Buffer.alloc(bytes, "a"), false);
+    writer.flush();
+    return [writer.isWaiting, writes()];
+  });
+  expect(seen).toEqual([
+    [true, 0],
+    [false, 2],
+  ]);
+});
+
+test("whether the head of a message still waits is told, whatever of it waits", async () => {
+  await haveLongTurn();
+  const { writer } = await pair();
+  const seen: boolean[] = [];
+  gatherHead(writer, Buffer.from("HEAD "), false);
+  seen.push(writer.isHeadWaiting);
+  writer.flush();
+  seen.push(writer.isHeadWaiting);
+  writer.body(Buffer.from("body "));
+  writer.flush();
+  expect([...seen, writer.isHeadWaiting, writer.isWaiting]).toEqual([false, true, false, true]);
 });
 
 test("a message that might block its connection does not wait", async () => {

@@ -23,8 +23,10 @@ export class MessageWriter implements WaitingWriter {
   #chunkAt = -1;
   #chunkBytes = 0;
   #sendsChunks = false;
-  /** A copy of a message, until the turn ends. */
+  #hasGatheredHead = false;
+  /** A copy of what was gathered, until the turn ends. */
   #waiting: Buffer | null = null;
+  #hasWaitingHead = false;
   /** More waits in the socket than its limit; until drained() it takes no more. */
   isBlocked = false;
 
@@ -35,6 +37,7 @@ export class MessageWriter implements WaitingWriter {
   /** Where the head of a message goes whose content is sent in chunks, or as it is. */
   head(sendsChunks: boolean): Pieces {
     this.#sendsChunks = sendsChunks;
+    this.#hasGatheredHead = true;
     return this.#pieces;
   }
 
@@ -47,6 +50,7 @@ export class MessageWriter implements WaitingWriter {
   #letGo(pieces: Pieces): void {
     pieces.clear();
     this.#gathered = null;
+    this.#hasGatheredHead = false;
     if (spare.length < SPARE_MAX) spare.push(pieces);
   }
 
@@ -101,14 +105,20 @@ export class MessageWriter implements WaitingWriter {
     const room = waitForTurn(this, pieces.bytes);
     if (room === null) return false;
     pieces.joinInto(room);
-    this.#letGo(pieces);
     this.#waiting = room;
+    this.#hasWaitingHead = this.#hasGatheredHead;
+    this.#letGo(pieces);
     return true;
   }
 
-  /** Whether a message waits for the end of the turn. */
+  /** Whether anything waits for the end of the turn. */
   get isWaiting(): boolean {
     return this.#waiting !== null;
+  }
+
+  /** Whether the head of the message in progress does: the other side has no byte of it. */
+  get isHeadWaiting(): boolean {
+    return this.#waiting !== null && this.#hasWaitingHead;
   }
 
   /** Hands over the message that waits, if one does. */
@@ -117,7 +127,7 @@ export class MessageWriter implements WaitingWriter {
     if (bytes === null) return;
     this.#waiting = null;
     this.#socket.write(bytes);
-    if (this.#socket.writableLength > 0) leaveRoom();
+    if (this.#socket.writableLength > 0) leaveRoom(bytes);
   }
 
   /** Forgets the message that waits: nobody is there for it. */

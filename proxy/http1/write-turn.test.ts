@@ -14,6 +14,12 @@ function writers() {
   return { left, waits };
 }
 
+/** A message that the kernel does not take. */
+function waitsForEver(letter: string, bytes: number): Buffer | null {
+  const held = waitForTurn({ writeWaiting: () => held !== null && leaveRoom(held) }, bytes);
+  return held?.fill(letter) ?? null;
+}
+
 test("messages of a turn leave at its end, in their order", async () => {
   await haveLongTurn();
   const { left, waits } = writers();
@@ -35,13 +41,25 @@ test("what finds no room any more has those before it leave, and waits itself", 
 test("room that a socket holds is not written to again, also while others wait in it", async () => {
   await haveLongTurn();
   const { left, waits } = writers();
-  const held = waitForTurn({ writeWaiting: leaveRoom }, 3);
-  held?.fill("x");
+  const held = waitsForEver("x", 3);
   waits("a", 3);
   endTurn();
   for (const letter of ["b", "c"]) waits(letter, WAITING_BYTES_MAX);
   await nextTurn();
   expect([`${held}`, left.map((text) => text.slice(0, 3))]).toEqual(["xxx", ["aaa", "bbb", "ccc"]]);
+});
+
+test("sockets that hold bytes of one room have it replaced once", async () => {
+  await haveLongTurn();
+  const held = ["x", "y"].map((letter) => waitsForEver(letter, 3));
+  endTurn();
+  const next = waitForTurn({ writeWaiting: () => undefined }, 3);
+  if (held[0] !== null && held[0] !== undefined) leaveRoom(held[0]);
+  const behind = waitForTurn({ writeWaiting: () => undefined }, 3);
+  expect(next?.buffer).not.toBe(held[0]?.buffer);
+  expect([held[1]?.buffer, behind?.buffer]).toEqual([held[0]?.buffer, next?.buffer]);
+  expect(behind?.byteOffset).toBe(3);
+  await nextTurn();
 });
 
 test("where turns are short messages do not wait, and after a while it is tried again", async () => {

@@ -63,8 +63,9 @@ export function waitForTurn(writer: WaitingWriter, bytes: number): Buffer | null
   return room.subarray(start, used);
 }
 
-/** A socket holds on to what it was given of the room: nobody writes to this room again. */
-export function leaveRoom(): void {
+/** A socket holds on to bytes that waited: nobody writes again to the room that they are in. */
+export function leaveRoom(bytes: Buffer): void {
+  if (bytes.buffer !== room.buffer) return;
   room = newRoom();
   used = 0;
 }

@@ -2,7 +2,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { throwAgain } from "../../core/invariant.ts";
 import { Ticker } from "../../core/ticker.ts";
 import { inMemory, type MemorySocket } from "../../test/fuzz/in-memory.ts";
-import { getWith } from "../../test/harness/parsed-head.ts";
+import { getWith, requestHead } from "../../test/harness/parsed-head.ts";
 import { haveLongTurn } from "../http1/write-turn.fake.ts";
 import { endTurn } from "../http1/write-turn.ts";
 import { DEFAULT_LIMITS } from "../limits.ts";
@@ -52,20 +52,22 @@ function listening() {
   return { listener, told };
 }
 
-function sendGet(connection: Http1UpstreamConnection): void {
+/** A GET that waits for the end of the turn. */
+async function getThatWaits() {
+  await haveLongTurn();
+  const { connection, socket } = open();
+  const { listener, told } = listening();
+  connection.begin(listener);
   connection.sendHead(getWith(), new HeadEdit(10));
   connection.sendEnd(null);
   connection.flush();
+  return { connection, socket, told };
 }
 
 const ANSWER = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 test("what arrives before the request has left is no answer to it", async () => {
-  await haveLongTurn();
-  const { connection, socket } = open();
-  const { listener, told } = listening();
-  connection.begin(listener);
-  sendGet(connection);
+  const { connection, socket, told } = await getThatWaits();
   socket.receiveInTurn(ANSWER);
   endTurn();
   expect(told).toEqual(["fault upstream-closed"]);
@@ -74,11 +76,7 @@ test("what arrives before the request has left is no answer to it", async () => 
 });
 
 test("what arrives behind it is", async () => {
-  await haveLongTurn();
-  const { connection, socket } = open();
-  const { listener, told } = listening();
-  connection.begin(listener);
-  sendGet(connection);
+  const { connection, socket, told } = await getThatWaits();
   endTurn();
   expect(socket.written).toMatch(/^GET /);
   socket.receive(ANSWER);
@@ -87,11 +85,26 @@ test("what arrives behind it is", async () => {
 });
 
 test("a request that is given up before it has left is not sent", async () => {
-  await haveLongTurn();
-  const { connection, socket } = open();
-  connection.begin(listening().listener);
-  sendGet(connection);
+  const { connection, socket } = await getThatWaits();
   connection.abort();
   endTurn();
   expect([socket.written, socket.closed]).toEqual(["", "closed"]);
+});
+
+test("an answer that comes while content waits is one, but nothing may follow on its connection", async () => {
+  await haveLongTurn();
+  const { connection, socket } = open();
+  const { listener, told } = listening();
+  connection.begin(listener);
+  const head = requestHead(["POST / HTTP/1.1", "Host: shop.test", "Content-Length: 4"]);
+  connection.sendHead(head, new HeadEdit(10));
+  connection.flush();
+  endTurn();
+  expect(socket.written).toMatch(/^POST /);
+  connection.sendBody(Buffer.from("body"));
+  connection.sendEnd(null);
+  connection.flush();
+  socket.receiveInTurn(ANSWER);
+  expect(told).toEqual(["head 200", "body ok", "end"]);
+  expect([connection.isIdle, socket.closed]).toEqual([false, "closed"]);
 });

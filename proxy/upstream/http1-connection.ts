@@ -51,7 +51,6 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
   #isPaused = false;
   /** Of the exchange in progress. */
   #isHeadRequest = false;
-  #isHeadSent = false;
   #requestEnded = false;
   #readsBody = false;
   /** Whether the response allows another exchange behind it. */
@@ -125,7 +124,6 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
     invariant(this.#state === "idle", "an upstream connection serves one exchange at a time");
     this.#state = "busy";
     this.#listener = listener;
-    this.#isHeadSent = false;
     this.#requestEnded = false;
     this.#readsBody = false;
     this.#bodyEnded = false;
@@ -156,7 +154,6 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
 
   flush(): Flow {
     const flow = this.#writer.flush();
-    if (!this.#writer.isWaiting) this.#isHeadSent = true;
     if (flow === FLOW.BLOCKED) this.#expectProgress();
     return flow;
   }
@@ -222,7 +219,6 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
   }
 
   end(): void {
-    this.#writer.writeWaiting();
     this.#socket.end();
   }
 
@@ -279,8 +275,8 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
   #onRead(bytes: Buffer, count: number): boolean {
     let flow: Flow = FLOW.FLUSHED;
     const isFirst = !this.hasResponseBytes;
-    if (this.#state === "busy" && this.#writer.isWaiting && !this.#isHeadSent) {
-      // Of the request it has no byte yet: this is no answer to it.
+    if (this.#state === "busy" && this.#writer.isHeadWaiting) {
+      // It has no byte of the request: this is no answer to it.
       this.#lose("upstream-closed");
     } else if (this.#state === "busy") {
       flow = this.#readResponse(bytes, count);
