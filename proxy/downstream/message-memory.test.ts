@@ -1,19 +1,19 @@
 import { expect, test } from "vitest";
-import { BLOCK_BYTES_MAX, MessageMemory, ROOM_BYTES_MIN } from "./message-memory.ts";
+import { MessageMemory, READ_BYTES_MAX, ROOM_BYTES_MIN } from "./message-memory.ts";
 
 test("what is small, or more than one read brings, has no room", () => {
   const memory = new MessageMemory();
-  const sizes = [ROOM_BYTES_MIN - 1, ROOM_BYTES_MIN, BLOCK_BYTES_MAX, BLOCK_BYTES_MAX + 1];
+  const sizes = [ROOM_BYTES_MIN - 1, ROOM_BYTES_MIN, READ_BYTES_MAX, READ_BYTES_MAX + 1];
   const given = sizes.map((bytes) => {
     memory.clear();
     return memory.roomFor(bytes)?.length ?? null;
   });
-  expect(given).toEqual([null, ROOM_BYTES_MIN, BLOCK_BYTES_MAX, null]);
+  expect(given).toEqual([null, ROOM_BYTES_MIN, READ_BYTES_MAX, null]);
 });
 
 test("reads of one message do not overlap; what does not fit any more has no room", () => {
   const memory = new MessageMemory();
-  memory.roomFor(BLOCK_BYTES_MAX);
+  memory.roomFor(READ_BYTES_MAX);
   memory.clear();
   const rooms = [12_000, 12_000, 12_000].map((bytes) => memory.roomFor(bytes));
   for (const [i, room] of rooms.entries()) room?.fill(i);

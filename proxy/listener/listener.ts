@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { Address } from "../../core/address.ts";
 import { Http1DownstreamConnection, type Intercepted } from "../downstream/http1-connection.ts";
+import { READ_BYTES_MAX } from "../downstream/message-memory.ts";
 import { MessagePartsPool } from "../downstream/message-parts.ts";
 import { refuseConnection } from "../downstream/refuse-connection.ts";
 import type { ExchangeContext } from "../exchange/context.ts";
@@ -48,7 +49,7 @@ export class Listener implements CallConnectionOwner {
     this.#interception = interception;
     this.#partsPool = new MessagePartsPool(context.limits);
     const { bufferedBytesMax } = context.limits;
-    const readBufferBytes = Math.min(context.limits.readBufferBytes, ACCEPTED_READ_BYTES_MAX);
+    const readBufferBytes = Math.min(context.limits.readBufferBytes, READ_BYTES_MAX);
     this.#accepted = { allowHalfOpen: true, highWaterMark: bufferedBytesMax, readBufferBytes };
     this.#server = createServer({ ...this.#accepted, noDelay: true }, (socket) =>
       this.#acceptSafely(socket),
@@ -267,12 +268,6 @@ interface OpenConnection {
   /** Cuts it off; tells whether anything was in progress. */
   destroy(): boolean;
 }
-
-/**
- * Accepted connections read at most this much at once: large uploads take less CPU than with twice as
- * much (`npm run bench:compare -- --only request-1m`), while large responses take more.
- */
-const ACCEPTED_READ_BYTES_MAX = 32 * 1024;
 
 /** Connections that the kernel may hold before they are accepted. */
 const BACKLOG = 4_096;

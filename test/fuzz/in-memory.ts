@@ -65,8 +65,10 @@ export class MemorySocket extends EventEmitter {
     }
   }
 
+  /** What is written to a closed one is lost, as it is with the kernel. */
   write(piece: Buffer | string): boolean {
-    this.written += typeof piece === "string" ? piece : piece.toString("latin1");
+    if (this.closed === null)
+      this.written += typeof piece === "string" ? piece : piece.toString("latin1");
     return true;
   }
 
