@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
 import { inMemory, MemorySocket } from "../../test/fuzz/in-memory.ts";
 import { contextOf } from "../../test/fuzz/relay-context.ts";
-import { haveLongTurn } from "../http1/write-turn.fake.ts";
 import { Http1DownstreamConnection } from "./http1-connection.ts";
 import { MessagePartsPool } from "./message-parts.ts";
 
@@ -11,7 +10,6 @@ async function answeredInTurn(
   happens: (upstream: MemorySocket, connection: Http1DownstreamConnection) => void,
   request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
 ) {
-  await haveLongTurn();
   return inMemory((connected) => {
     const caller = new MemorySocket(null);
     const context = contextOf({ kind: "requests", text: "", methods: [], limits: "default" });

@@ -4,7 +4,6 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { FLOW } from "../message/stream.ts";
 import { MessageWriter } from "./message-writer.ts";
-import { haveLongTurn } from "./write-turn.fake.ts";
 import { WAITING_BYTES_MAX } from "./write-turn.ts";
 
 /** Two ends of a connection; the one that writes has a queue of so many bytes. */
@@ -152,7 +151,6 @@ test("long text beside long content is written as the bytes that its characters 
 });
 
 test("a small message waits for the end of the turn, and leaves before whatever comes behind it", async () => {
-  await haveLongTurn();
   const { writer, reader, writes } = await pair();
   const small = Buffer.from("small ");
   const send = (bytes: Buffer) => {
@@ -176,7 +174,6 @@ test("a small message waits for the end of the turn, and leaves before whatever 
 });
 
 test("a message of 8 KiB waits, one that is longer does not", async () => {
-  await haveLongTurn();
   const { writer, writes } = await pair();
   const seen = [WAITING_BYTES_MAX, WAITING_BYTES_MAX + 1].map((bytes) => {
     gatherHead(writer, Buffer.alloc(bytes, "a"), false);
@@ -190,7 +187,6 @@ test("a message of 8 KiB waits, one that is longer does not", async () => {
 });
 
 test("whether the head of a message still waits is told, whatever of it waits", async () => {
-  await haveLongTurn();
   const { writer } = await pair();
   const seen: boolean[] = [];
   gatherHead(writer, Buffer.from("HEAD "), false);
@@ -203,7 +199,6 @@ test("whether the head of a message still waits is told, whatever of it waits", 
 });
 
 test("a message that might block its connection does not wait", async () => {
-  await haveLongTurn();
   const { writer, writes } = await pair(4_096);
   gatherHead(writer, Buffer.alloc(4_096, "a"), false);
   writer.flush();
@@ -215,13 +210,11 @@ test("what a socket holds of a turn is not written over by the next turn", async
   const sent: string[] = [];
   for (let i = 0; slow.waiting() === 0; i++) {
     const text = String.fromCharCode(97 + (i % 26)).repeat(7_000);
-    await haveLongTurn();
     gatherHead(slow.writer, Buffer.from(text), false);
     slow.writer.flush();
     sent.push(text);
     await nextTurn();
   }
-  await haveLongTurn();
   for (const letter of "0123456789") {
     gatherHead(quick.writer, Buffer.alloc(7_000, letter), false);
     quick.writer.flush();

@@ -81,7 +81,7 @@ export class MessageWriter implements WaitingWriter {
     const pieces = this.#gathered;
     if (pieces === null || pieces.bytes === 0) return this.#told(socketFlow(this.#socket));
     this.writeWaiting();
-    if (this.#mayWait(pieces.bytes) && this.#wait(pieces)) return FLOW.FLUSHED;
+    if (this.#mayWait(pieces.bytes)) return this.#wait(pieces);
     const isCoarse = pieces.bytes >= pieces.count * PIECE_BYTES_MIN;
     if (pieces.count === 1) return this.#writeOne(pieces);
     if (pieces.bytes > JOINED_BYTES_MAX && isCoarse) return this.#writeApart(pieces);
@@ -100,15 +100,14 @@ export class MessageWriter implements WaitingWriter {
     return bytes <= WAITING_BYTES_MAX && writableLength === 0 && bytes < writableHighWaterMark;
   }
 
-  /** A copy waits, so that whoever the pieces belong to may have them back; false: it had better not. */
-  #wait(pieces: Pieces): boolean {
+  /** A copy waits, so that whoever the pieces belong to may have them back. */
+  #wait(pieces: Pieces): Flow {
     const room = waitForTurn(this, pieces.bytes);
-    if (room === null) return false;
     pieces.joinInto(room);
     this.#waiting = room;
     this.#hasWaitingHead = this.#hasGatheredHead;
     this.#letGo(pieces);
-    return true;
+    return FLOW.FLUSHED;
   }
 
   /** Whether anything waits for the end of the turn. */

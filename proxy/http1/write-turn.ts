@@ -9,7 +9,7 @@ import { Buffer } from "node:buffer";
  * when all that waited in it is with the kernel.
  * Why: whoever waits for these messages is woken by the first one, and then finds the others, in place of
  * going to sleep and being woken for each; and one piece of code that runs again and again is in the
- * processor's memory. Where turns are short nothing is gained by it, so then nobody waits.
+ * processor's memory.
  * Hot path.
  */
 
@@ -22,41 +22,25 @@ export interface WaitingWriter {
 /** Longest message that waits, in bytes. */
 export const WAITING_BYTES_MAX = 8 * 1024;
 
-/** For all that waits in a turn; when it is full the turn is cut in two. */
-const ROOM_BYTES = 2 * WAITING_BYTES_MAX;
-
-/** A turn of fewer messages is short: to plan its end costs more than it gains. */
-const MESSAGES_MIN = 4;
-
-/** So many short turns one after the other, and so many messages do not wait before it is tried again. */
-const SHORT_TURNS_MAX = 4;
-const MESSAGES_AT_ONCE = 128;
+/**
+ * For all that waits in a turn; when it is full the turn is cut in two. A hundred messages: what a stall of
+ * some milliseconds leaves behind is worked off in turns of that size.
+ */
+const ROOM_BYTES = 4 * WAITING_BYTES_MAX;
 
 let room = newRoom();
 let used = 0;
 let isPlanned = false;
 const waiting: (WaitingWriter | null)[] = [];
 let count = 0;
-let messages = 0;
-let shortTurns = 0;
-let atOnce = 0;
 
-/**
- * Gives room for a message of `bytes`, at most WAITING_BYTES_MAX, that waits for the end of the turn; null
- * if it had better leave at once.
- */
-export function waitForTurn(writer: WaitingWriter, bytes: number): Buffer | null {
-  if (atOnce > 0) {
-    atOnce--;
-    return null;
-  }
+/** Gives room for a message of `bytes`, at most WAITING_BYTES_MAX, that waits for the end of the turn. */
+export function waitForTurn(writer: WaitingWriter, bytes: number): Buffer {
   if (bytes > ROOM_BYTES - used) endTurn();
   if (!isPlanned) {
     isPlanned = true;
-    messages = 0;
     setImmediate(onTurn);
   }
-  messages++;
   waiting[count++] = writer;
   const start = used;
   used += bytes;
@@ -83,11 +67,6 @@ export function endTurn(): void {
 function onTurn(): void {
   isPlanned = false;
   endTurn();
-  if (messages >= MESSAGES_MIN) shortTurns = 0;
-  else if (++shortTurns === SHORT_TURNS_MAX) {
-    shortTurns = 0;
-    atOnce = MESSAGES_AT_ONCE;
-  }
 }
 
 function newRoom(): Buffer {

@@ -3,7 +3,6 @@ import { throwAgain } from "../../core/invariant.ts";
 import { Ticker } from "../../core/ticker.ts";
 import { inMemory, type MemorySocket } from "../../test/fuzz/in-memory.ts";
 import { getWith, requestHead } from "../../test/harness/parsed-head.ts";
-import { haveLongTurn } from "../http1/write-turn.fake.ts";
 import { endTurn } from "../http1/write-turn.ts";
 import { DEFAULT_LIMITS } from "../limits.ts";
 import { HeadEdit } from "../message/head-edit.ts";
@@ -54,7 +53,6 @@ function listening() {
 
 /** A GET that waits for the end of the turn. */
 async function getThatWaits() {
-  await haveLongTurn();
   const { connection, socket } = open();
   const { listener, told } = listening();
   connection.begin(listener);
@@ -92,7 +90,6 @@ test("a request that is given up before it has left is not sent", async () => {
 });
 
 test("an answer that comes while content waits is one, but nothing may follow on its connection", async () => {
-  await haveLongTurn();
   const { connection, socket } = open();
   const { listener, told } = listening();
   connection.begin(listener);
