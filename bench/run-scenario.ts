@@ -17,14 +17,14 @@ export async function runScenario(
   options: ScenarioOptions,
   say: (line: string) => void,
 ): Promise<Findings> {
-  const children = new Children();
+  const children = new Children(options.profileFolder === null ? undefined : PROFILED_STOP_MS);
   const folder = await mkdtemp(join(tmpdir(), "forklane-bench-"));
   const removeFolder = (): void => rmSync(folder, { recursive: true, force: true });
   process.once("exit", removeFolder);
   try {
     return await scenario.run({ options, children, folder, say });
   } finally {
-    await children.stopAll(options.profileFolder === null ? undefined : PROFILED_STOP_MS);
+    await children.stopAll();
     removeFolder();
     process.off("exit", removeFolder);
   }

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { Children } from "./child.ts";
@@ -20,12 +21,12 @@ test("a process that is started is stopped, and its port is free again", async (
 });
 
 test("a process that does not listen to SIGTERM is killed at the deadline", async () => {
-  const children = new Children();
+  const children = new Children(50);
   const port = await freePort();
   const script = `process.on("SIGTERM", () => {}); require("net").createServer().listen(${port})`;
   const child = children.start(nodeScript(script));
   await waitForPort(port, START_MS, () => child.endReason());
-  await children.stop(child, 50);
+  await children.stop(child);
   expect(child.endReason()).toContain("SIGKILL");
   await children.stopAll();
 });
@@ -42,4 +43,22 @@ test("a program that is not there is told as such", async () => {
   const child = children.start({ name: "ghost", program: "/no/such/program", args: [], cpu: null });
   while (child.endReason() === null) await sleep(1);
   expect(child.endReason()).toContain("ghost did not start");
+});
+
+test("what is started after others were stopped does not outlive the run either", async () => {
+  const port = await freePort();
+  const args = ["-e", `require("net").createServer().listen(${port})`];
+  const script = `
+    import { Children } from ${JSON.stringify(import.meta.resolve("./child.ts"))};
+    import { waitForPort } from ${JSON.stringify(import.meta.resolve("./port.ts"))};
+    const args = ${JSON.stringify(args)};
+    const plan = { name: "late", program: process.execPath, args, cpu: null };
+    const children = new Children();
+    children.start(plan);
+    await children.stopAll();
+    const late = children.start(plan);
+    await waitForPort(${port}, ${START_MS}, () => late.endReason());
+    process.exit();`;
+  execFileSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
+  await expect.poll(() => waitForPort(port, 50, () => null).catch(String)).toContain("nothing");
 });

@@ -33,12 +33,14 @@ export interface Child {
  */
 export class Children {
   readonly #running = new Map<ChildProcess, RunningChild>();
+  readonly #stopMs: number;
   readonly #killAll = (): void => {
     for (const child of this.#running.keys()) child.kill("SIGKILL");
   };
 
-  constructor() {
-    process.once("exit", this.#killAll);
+  /** Who is asked to stop has `stopMs` for it, and is killed then. */
+  constructor(stopMs = 3_000) {
+    this.#stopMs = stopMs;
   }
 
   /** Starts a process; `taskset` replaces itself by it, so that the process id stays. */
@@ -50,6 +52,7 @@ export class Children {
       stdio: ["ignore", "ignore", "pipe"],
       env: { ...process.env, ...plan.env },
     });
+    if (this.#running.size === 0) process.off("exit", this.#killAll).once("exit", this.#killAll);
     const running = new RunningChild(plan.name, child);
     this.#running.set(child, running);
     child.once("exit", () => this.#running.delete(child));
@@ -57,17 +60,17 @@ export class Children {
     return running;
   }
 
-  /** Asks one process to stop and waits; kills it after `deadlineMs`. */
-  async stop(stopped: Child, deadlineMs = 3_000): Promise<void> {
+  /** Asks one process to stop and waits for its end. */
+  async stop(stopped: Child): Promise<void> {
     for (const [child, running] of this.#running) {
-      if (running === stopped) await endChild(child, deadlineMs);
+      if (running === stopped) await endChild(child, this.#stopMs);
     }
   }
 
-  /** Stops all of them. */
-  async stopAll(deadlineMs = 3_000): Promise<void> {
+  /** Stops all of them; others may be started then. */
+  async stopAll(): Promise<void> {
     const all = [...this.#running.keys()];
-    await Promise.all(all.map((child) => endChild(child, deadlineMs)));
+    await Promise.all(all.map((child) => endChild(child, this.#stopMs)));
     process.off("exit", this.#killAll);
   }
 }

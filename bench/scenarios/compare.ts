@@ -31,12 +31,16 @@ const WARM_UP: WarmUp = { requests: 0, secondsMax: 1 };
  */
 const COLD_WARM_UP: WarmUp = { requests: 100_000, secondsMax: 12 };
 
-/** One run: who is measured at what. */
-interface Comparison {
+/** One run: who is compared. */
+interface Run {
   readonly bench: Bench;
   readonly wrk: string;
-  readonly cases: readonly Case[];
   readonly contenders: readonly Contender[];
+}
+
+/** The cases of a run that are measured while these proxies are there. */
+interface Comparison extends Run {
+  readonly cases: readonly Case[];
   readonly proxies: Proxies;
 }
 
@@ -50,15 +54,33 @@ export const compare: Scenario = {
     const cases = chosenCases(bench);
     const wrk = await findProgram("wrk");
     const contenders = await findContenders(bench.options.compare);
-    const proxies = await startProxies(bench, contenders, cases);
-    const comparison = { bench, wrk, cases, contenders, proxies };
-    const fresh = await measureAllFresh(comparison);
-    const cpu = await measureAllCpu(comparison);
-    const latency = await measureAllLatencies(comparison);
-    const memory = [...fresh, ...(await measureAllAfterLoad(comparison))];
-    return toFindings(comparison, { cpu, latency, memory });
+    const run = { bench, wrk, contenders };
+    const saturating = cases.filter(({ kind }) => kind !== "latency");
+    const { cpu, memory } = await withProxies(run, saturating, async (comparison) => {
+      const fresh = await measureAllFresh(comparison);
+      const cpu = await measureAllCpu(comparison);
+      return { cpu, memory: [...fresh, ...(await measureAllAfterLoad(comparison))] };
+    });
+    const fixed = cases.filter(({ kind }) => kind === "latency");
+    const latency = await withProxies(run, fixed, measureAllLatencies);
+    return toFindings(run, { cpu, latency, memory });
   },
 };
+
+/**
+ * Measures some cases with the proxies that they need, and no others: each that stands idle on the same
+ * CPU wakes up now and then, which a 99th percentile shows.
+ */
+async function withProxies<T>(
+  run: Run,
+  cases: readonly Case[],
+  measure: (comparison: Comparison) => Promise<T>,
+): Promise<T> {
+  const proxies = await startProxies(run.bench, run.contenders, cases);
+  const measured = await measure({ ...run, cases, proxies });
+  await run.bench.children.stopAll();
+  return measured;
+}
 
 function chosenCases(bench: Bench): Case[] {
   const { short, sandboxes, compare: asked } = bench.options;
@@ -149,8 +171,8 @@ async function oneByOne(
   return rows;
 }
 
-async function toFindings(comparison: Comparison, rows: ComparedRows): Promise<Findings> {
-  const versions = await versionsOf(comparison);
+async function toFindings(run: Run, rows: ComparedRows): Promise<Findings> {
+  const versions = await versionsOf(run);
   const { cpu, latency, memory } = rows;
   const tables = [renderCpuRows(cpu), renderLatencyRows(latency), renderMemoryRows(memory)];
   return {
@@ -158,11 +180,11 @@ async function toFindings(comparison: Comparison, rows: ComparedRows): Promise<F
     rows: [...cpu, ...latency, ...memory],
     targets: compareTargets(rows),
     versions,
-    ...(isWhole(comparison) ? { plot: plotCpu(cpu, captionOf(comparison, versions)) } : {}),
+    ...(isWhole(run) ? { plot: plotCpu(cpu, captionOf(run, versions)) } : {}),
   };
 }
 
-async function versionsOf({ wrk, contenders }: Comparison): Promise<Record<string, string>> {
+async function versionsOf({ wrk, contenders }: Run): Promise<Record<string, string>> {
   const versions: Record<string, string> = { wrk: await programVersion(wrk, "-v") };
   for (const { program } of contenders) {
     if (program === "envoy")
@@ -175,11 +197,11 @@ async function versionsOf({ wrk, contenders }: Comparison): Promise<Record<strin
 }
 
 /** Only a whole run makes the picture: one without a case or a peer would replace it by less. */
-function isWhole({ bench, contenders }: Comparison): boolean {
+function isWhole({ bench, contenders }: Run): boolean {
   return bench.options.compare.only === null && contenders.length === PROGRAMS.length;
 }
 
-function captionOf({ bench }: Comparison, versions: Readonly<Record<string, string>>): string {
+function captionOf({ bench }: Run, versions: Readonly<Record<string, string>>): string {
   const { cpu, node } = describeMachine();
   const peers = ["nginx", "haproxy", "envoy"].map((name) => `${name} ${versions[name]}`);
   const { rounds, sandboxes } = bench.options;
