@@ -567,7 +567,7 @@ function readOtlp(settings: Settings): OtlpConfig | null {
 }
 
 /** Limits that may be 0, which means none. */
-const LIMITS_WITH_NONE: ReadonlySet<string> = new Set(["responseMs"]);
+const LIMITS_WITH_NONE: ReadonlySet<string> = new Set(["responseMs", "exchangeMs"]);
 
 function readLimits(settings: Settings): Limits {
   const given = settings.read("limit");

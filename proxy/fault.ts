@@ -189,6 +189,12 @@ export const FAULTS = {
     retry: "never",
     meaning: "the upstream made no progress in time",
   },
+  "exchange-timeout": {
+    source: "proxy",
+    status: 504,
+    retry: "never",
+    meaning: "the whole of request and response took longer than the limit",
+  },
   "fork-down": {
     source: "proxy",
     status: 503,

@@ -26,7 +26,7 @@ export interface Limits {
   readonly drainedBodyMs: number;
   /** Request body kept so that it can be sent once more. */
   readonly replayBodyBytesMax: number;
-  /** From the first byte of a head to its end. */
+  /** From the first byte of a head to its end, of a request as of a response. */
   readonly headTimeoutMs: number;
   /** No byte of a body in either direction. */
   readonly bodyIdleMs: number;
@@ -41,6 +41,8 @@ export interface Limits {
   readonly connectMs: number;
   /** From the request's end to the response's head; 0 is no limit: a transparent proxy adds none. */
   readonly responseMs: number;
+  /** From the request's head to the end of the response; 0 is no limit: it would break what streams. */
+  readonly exchangeMs: number;
   /**
    * A connection without a byte for so long is probed by the kernel (RFC 1122 section 4.2.3.6), each
    * second, ten times; whole seconds. A peer that is slow answers, one that has vanished does not.
@@ -100,6 +102,7 @@ export const DEFAULT_LIMITS: Limits = {
   connectLocalMs: 300,
   connectMs: 1_000,
   responseMs: 0,
+  exchangeMs: 0,
   peerProbeMs: 15_000,
   tunnelIdleMs: 60 * 60_000,
   downstreamConnectionsMax: 10_000,

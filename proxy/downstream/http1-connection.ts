@@ -65,6 +65,8 @@ export class Http1DownstreamConnection
   #sendsUntilClose = false;
   #discardedBytes = 0;
   #deadlineAtMs: number;
+  /** When the exchange in progress has to be over; 0 if it may take its time. */
+  #exchangeDueAtMs = 0;
 
   constructor(
     socket: Socket,
@@ -129,6 +131,7 @@ export class Http1DownstreamConnection
       else if (event === "end") this.#onEnd();
       else if (event === "close") this.#onClose();
       else if (event === "tick") this.#onDeadline();
+      else if (event === "overdue") this.#onOverdue();
       else this.#onCutOff();
     } catch (error) {
       this.#breakOff(error);
@@ -260,6 +263,8 @@ export class Http1DownstreamConnection
     decoder.begin(head);
     this.#requestEnded = decoder.isDone;
     this.#expectProgress();
+    const { limits, ticker } = this.#context;
+    if (limits.exchangeMs > 0) this.#exchangeDueAtMs = ticker.nowMs + limits.exchangeMs;
     const exchange = new Exchange(this.#context, this);
     this.#exchange = exchange;
     if (this.#requestEnded) exchange.onRequestEnd(null);
@@ -289,10 +294,8 @@ export class Http1DownstreamConnection
     if (this.#state === "exchange") this.#expectProgress();
     const next = this.#message.decoder.decode(bytes, start, bytes.length, this);
     if (typeof next === "number") return next;
-    this.#keepsAlive = false;
-    this.#requestEnded = true;
     if (this.#state === "discard") this.#closeGently();
-    else this.#exchange?.onDownstreamFault(next);
+    else this.#breakExchange(next);
     return bytes.length;
   }
 
@@ -347,19 +350,30 @@ export class Http1DownstreamConnection
   }
 
   tick(nowMs: number): void {
-    if (this.#deadlineAtMs === 0 || nowMs < this.#deadlineAtMs) return;
-    this.#deadlineAtMs = 0;
-    this.#react("tick");
+    if (this.#deadlineAtMs !== 0 && nowMs >= this.#deadlineAtMs) {
+      this.#deadlineAtMs = 0;
+      this.#react("tick");
+    } else if (this.#exchangeDueAtMs !== 0 && nowMs >= this.#exchangeDueAtMs) {
+      this.#exchangeDueAtMs = 0;
+      this.#react("overdue");
+    }
   }
 
   #onDeadline(): void {
     if (this.#state === "head" && this.#isHeadBegun) this.#refuse("head-timeout");
-    else if (this.#state === "exchange") {
-      this.#keepsAlive = false;
-      this.#requestEnded = true;
-      this.#exchange?.onDownstreamFault("body-timeout");
-    } else if (this.#state === "discard") this.#closeGently();
+    else if (this.#state === "exchange") this.#breakExchange("body-timeout");
+    else if (this.#state === "discard") this.#closeGently();
     else this.#close();
+  }
+
+  #onOverdue(): void {
+    if (this.#state === "exchange") this.#breakExchange("exchange-timeout");
+  }
+
+  #breakExchange(fault: FaultCode): void {
+    this.#keepsAlive = false;
+    this.#requestEnded = true;
+    this.#exchange?.onDownstreamFault(fault);
   }
 
   // --- what the exchange asks for
@@ -382,6 +396,8 @@ export class Http1DownstreamConnection
     if (this.#minorVersion === 0) return;
     dropFraming(head, edit);
     encodeResponseHead(head, edit, this.#writer.head(false));
+    // It goes by itself: the response behind it may have to be taken back.
+    this.flush();
   }
 
   sendHead(head: ResponseHead, edit: HeadEdit): void {
@@ -430,6 +446,14 @@ export class Http1DownstreamConnection
     dropKnown(head, edit, FIELD.TRANSFER_ENCODING);
     this.#sendsUntilClose = true;
     this.#keepsAlive = false;
+  }
+
+  takeBack(): boolean {
+    if (!this.#writer.isHeadGathered) return false;
+    this.#writer.dropGathered();
+    this.#sendsChunks = false;
+    this.#sendsUntilClose = false;
+    return true;
   }
 
   sendBody(bytes: Buffer): void {
@@ -606,7 +630,7 @@ export class Http1DownstreamConnection
 }
 
 /** What the socket, the clock, or a stop of the proxy brings. */
-type Event = "data" | "end" | "drain" | "close" | "tick" | "cut-off";
+type Event = "data" | "end" | "drain" | "close" | "tick" | "overdue" | "cut-off";
 
 /** What the kernel says of a connection that it redirected to us. */
 export interface Intercepted {

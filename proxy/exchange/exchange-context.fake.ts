@@ -89,6 +89,11 @@ export class FakeDownstream implements DownstreamStream {
   sendHead(): void {}
   sendBody(): void {}
   closeAfterResponse(): void {}
+
+  takeBack(): boolean {
+    return false;
+  }
+
   abort(): void {}
 
   sendEnd(): Flow {

@@ -354,12 +354,21 @@ export class Exchange
     this.#upstream = null;
     if (this.#state === "over") return;
     this.closedBy = "upstream";
-    if (this.#responseBegun) this.#cutOff(code);
+    if (this.#responseBegun && !this.#takeBack()) this.#cutOff(code);
     else if (upstream !== null && this.#mayRepeat(code, upstream)) {
       this.attempt++;
       this.closedBy = null;
       this.#connect(this.endpoint, "new");
     } else this.#answer(code);
+  }
+
+  /** What is wrong with the response was in the read that began it: so it can still be told. */
+  #takeBack(): boolean {
+    if (!this.#downstream.takeBack()) return false;
+    this.#responseBegun = false;
+    this.#isOneRead = false;
+    this.responseBytes = 0;
+    return true;
   }
 
   /** RFC 9110 section 9.2.2: only what is idempotent, and only where nothing came back. */

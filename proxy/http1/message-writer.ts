@@ -110,6 +110,18 @@ export class MessageWriter implements WaitingWriter {
     return FLOW.FLUSHED;
   }
 
+  /** Whether the head of the message in progress was gathered and not handed over yet: nobody has a byte of it. */
+  get isHeadGathered(): boolean {
+    return this.#hasGatheredHead;
+  }
+
+  /** Forgets what was gathered and not handed over. */
+  dropGathered(): void {
+    this.#chunkAt = -1;
+    this.#chunkBytes = 0;
+    if (this.#gathered !== null) this.#letGo(this.#gathered);
+  }
+
   /** Whether anything waits for the end of the turn. */
   get isWaiting(): boolean {
     return this.#waiting !== null;

@@ -54,6 +54,8 @@ export interface DownstreamStream {
   closeAfterResponse(): void;
   /** Hands what was sent to the kernel; to be called after each batch. */
   flush(): Flow;
+  /** Takes back the response's head and what was sent behind it; false if the caller may have a byte of it. */
+  takeBack(): boolean;
   /** Cuts the exchange off, so that the response cannot look complete. */
   abort(): void;
   /** Sends the 101 response and gives up the connection for opaque bytes. */
@@ -73,7 +75,7 @@ export interface RequestListener {
   onRequestBatch(): Flow;
   /** After flush() said BLOCKED: go on. */
   onDownstreamFlowing(): void;
-  /** The request cannot be read on: `downstream-closed`, `body-malformed`, a timeout. */
+  /** The request cannot be read on, or has taken too long: `downstream-closed`, `body-malformed`, a timeout. */
   onDownstreamFault(code: FaultCode): void;
   /** As ResponseListener has it. */
   abandon(): void;

@@ -57,6 +57,8 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
   #isPersistent = false;
   /** When the response's head has to be there; 0 if it may take its time. */
   #responseDueAtMs = 0;
+  /** When a head that was begun has to be whole; 0 if none is. */
+  #headDueAtMs = 0;
   #interimResponses = 0;
   #bodyEnded = false;
   #trailers: Trailers | null = null;
@@ -130,6 +132,7 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
     this.#interimResponses = 0;
     this.hasResponseBytes = false;
     this.#responseDueAtMs = 0;
+    this.#headDueAtMs = 0;
     this.#deadlineAtMs = 0;
   }
 
@@ -324,7 +327,13 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
   /** Parses on; returns the offset behind what was used, or -1 when the connection is lost. */
   #readHead(bytes: Buffer, start: number, end: number): number {
     const outcome = this.#reader.read(bytes, start, end);
-    if (outcome === INCOMPLETE) return end;
+    if (outcome === INCOMPLETE) {
+      if (this.#headDueAtMs === 0) {
+        this.#headDueAtMs = this.#ticker.nowMs + this.#limits.headTimeoutMs;
+      }
+      return end;
+    }
+    this.#headDueAtMs = 0;
     if (outcome !== COMPLETE) return this.#loseBy(outcome);
     return this.#takeHead(this.#reader.head) ? this.#reader.next : -1;
   }
@@ -477,7 +486,15 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
     if (this.#state !== "busy") return;
     const isUpstreamsTurn = this.#writer.isBlocked || (this.#readsBody && !this.#isPaused);
     if (isUpstreamsTurn) this.#deadlineAtMs = this.#ticker.nowMs + this.#limits.bodyIdleMs;
-    else this.#deadlineAtMs = this.#readsBody ? 0 : this.#responseDueAtMs;
+    else this.#deadlineAtMs = this.#readsBody ? 0 : this.#headDeadline();
+  }
+
+  /** The earlier of two, where there are two; while we read nothing a head that was begun may wait. */
+  #headDeadline(): number {
+    const headDueAtMs = this.#isPaused ? 0 : this.#headDueAtMs;
+    if (headDueAtMs === 0 || this.#responseDueAtMs === 0)
+      return headDueAtMs || this.#responseDueAtMs;
+    return Math.min(headDueAtMs, this.#responseDueAtMs);
   }
 }
 

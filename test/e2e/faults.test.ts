@@ -108,6 +108,11 @@ const CASES: Readonly<Record<FaultCode, Case>> = {
     baseline: () => null,
     wish: { limits: { responseMs: 50 } },
   },
+  "exchange-timeout": {
+    bytes: `${GET}\r\n`,
+    baseline: () => null,
+    wish: { limits: { exchangeMs: 50 } },
+  },
   "fork-down": tagged("jane-42"),
   "unknown-key": tagged("nobodys!"),
   expired: tagged("gone-1!"),

@@ -207,6 +207,19 @@ const REACH: Readonly<Record<keyof Limits, Reach>> = {
   headTimeoutMs: async () => {
     const { plane } = await start({ headTimeoutMs: SOON_MS });
     expect(await answerTo(plane, "GET / HTTP/1.1\r\n")).toBe("head-timeout");
+    // A response that trickles has no more time than one that stops, also behind an interim one.
+    for (const begun of ["HTTP/1.1 20", "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 2"]) {
+      const trickling: Reply = (_request, socket) => {
+        const drip = setInterval(() => socket.write("0"), SOON_MS / 4);
+        socket.on("close", () => clearInterval(drip)).on("error", () => {});
+        return begun;
+      };
+      const slow = await start({ headTimeoutMs: SOON_MS }, trickling);
+      const connection = await open(slow.plane);
+      connection.write(GET);
+      await connection.until(() => connection.text.includes("upstream-timeout"));
+      expect(connection.text).toContain("HTTP/1.1 504 ");
+    }
   },
   bodyIdleMs: async () => {
     const { plane } = await start({ bodyIdleMs: SOON_MS });
@@ -255,6 +268,21 @@ const REACH: Readonly<Record<keyof Limits, Reach>> = {
   responseMs: async () => {
     const { plane } = await start({ responseMs: SOON_MS }, () => null);
     expect(await answerTo(plane, GET)).toBe("upstream-timeout");
+  },
+  exchangeMs: async () => {
+    const silent = await start({ exchangeMs: SOON_MS }, () => null);
+    expect(await answerTo(silent.plane, GET)).toBe("exchange-timeout");
+    expect(await answerTo(silent.plane, `${CHUNKED}5\r\nhe`)).toBe("exchange-timeout");
+    // Too late for an answer: what has begun does not look whole.
+    const chunk = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n";
+    const streaming = await start({ exchangeMs: SOON_MS }, () => chunk);
+    const connection = await open(streaming.plane);
+    connection.write(GET);
+    await connection.until(() => false);
+    expect([connection.text.split("\r\n\r\n")[1], connection.closed]).toEqual([
+      "2\r\nok\r\n",
+      "ended",
+    ]);
   },
   peerProbeMs: async () => {
     const { sockets, reply } = held();

@@ -141,7 +141,8 @@ function checkArrived(input: Input, ours: Outcome, arrived: Arrived): Finding | 
 function checkRelayed(input: Input, relayed: Relayed): Finding | null {
   const seen = relayedInWords(input, relayed);
   const expected = expectedRelayed(input);
-  return isRelayed(seen, expected) ? null : finding("relayed", input, seen, expected);
+  if (isRelayed(seen, expected)) return null;
+  return finding("relayed", input, seen, expected.join("\nor\n"));
 }
 
 /** Of what we forward, Node's parser refuses methods that it does not know; nothing is read otherwise. */

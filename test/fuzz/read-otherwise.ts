@@ -55,6 +55,12 @@ export const READ_OTHERWISE: readonly NodeRule[] = [
       isChunkedAndTab(text.slice(0, text.indexOf("\r\n\r\n") + 2)),
   },
   {
+    name: "pri",
+    why: "PRI is a method like others here; llhttp waits for what follows it in HTTP/2, also behind a whole request",
+    explains: ({ kind, node, ourMessage }) =>
+      kind === "ends-otherwise" && node === "cut" && ourMessage?.what === "PRI",
+  },
+  {
     name: "empty-line-behind",
     why: "the beginning of a request to us, nothing to llhttp; nothing is passed on",
     explains: ({ kind, ours, text }) =>

@@ -50,14 +50,15 @@ function requestText(input: Input): string {
 }
 
 /**
- * Whether the caller got what it has to. Of what is cut off it may get less, as bytes that were not
- * handed over yet are given up, but never other ones, and never an end.
+ * Whether the caller got what it has to, one of `expected`. Of what is cut off it may get less, as content
+ * that was not handed over yet is given up, but never other bytes, and never an end.
  */
-export function isRelayed(seen: string, expected: string): boolean {
-  if (seen === expected) return true;
-  const wanted = expected.split("\n");
+export function isRelayed(seen: string, expected: readonly string[]): boolean {
+  if (expected.includes(seen)) return true;
+  const wanted = (expected[0] ?? "").split("\n");
   const lines = seen.split("\n");
   if (!wanted.at(-2)?.startsWith("cut ") || lines.pop() !== "closed") return false;
+  if (lines.length !== wanted.length - 1) return false;
   return lines.every((line, i) => line === wanted[i] || isBegun(line, wanted[i] ?? ""));
 }
 
@@ -88,24 +89,28 @@ export function relayedInWords(input: Input, { text, closed }: Relayed): string 
   return [...messages, isWhole && closed === null ? "open" : "closed"].join("\n");
 }
 
-/** What the caller has to get, by the reference's reading of what the upstream sent. */
-export function expectedRelayed(input: Input): string {
+/**
+ * What the caller has to get, by the reference's reading of what the upstream sent; the second where what is
+ * wrong with a response came with its head, so that none of it had left.
+ */
+export function expectedRelayed(input: Input): readonly string[] {
   const outcome = readByReference(firstFinalOf(input));
   const version = callersVersion(input);
   const interim = outcome.messages.filter(({ what }) => what.startsWith("1") && what !== "101");
   const told = version === 0 ? [] : interim.slice(0, INTERIM_MAX).map(interimInWords);
   if (interim.length > INTERIM_MAX)
-    return [...told, fault("upstream-head-too-large", input)].join("\n");
+    return [[...told, fault("upstream-head-too-large", input)].join("\n")];
   const last = outcome.messages.at(-1);
   if (last !== undefined && !last.what.startsWith("1")) {
     const relayed = relayedMessage(last, version);
     const isOpen = relayed.keepsAlive ? "open" : "closed";
-    return [...told, inWords(relayed), isOpen].join("\n");
+    return [[...told, inWords(relayed), isOpen].join("\n")];
   }
-  if (outcome.unfinished !== null) {
-    return [...told, cutInWords(relayedMessage(outcome.unfinished, version)), "closed"].join("\n");
-  }
-  return [...told, fault(faultOf(outcome), input)].join("\n");
+  const refused = [...told, fault(faultOf(outcome), input)].join("\n");
+  if (outcome.unfinished === null) return [refused];
+  const cutOff = cutInWords(relayedMessage(outcome.unfinished, version));
+  const isWrong = outcome.end !== "cut";
+  return [[...told, cutOff, "closed"].join("\n"), ...(isWrong ? [refused] : [])];
 }
 
 const INTERIM_MAX = 16;
@@ -117,9 +122,9 @@ function firstFinalOf(input: Input): Input {
   return final === undefined ? input : { ...input, text: input.text.slice(0, final.end) };
 }
 
-/** What ends a response before its head is there. */
+/** What ends a response of which the caller has nothing. */
 function faultOf({ end }: Outcome): FaultCode {
-  if (end === "head-too-large" || end === "target-too-long") return "upstream-head-too-large";
+  if (end.endsWith("-too-large") || end === "target-too-long") return "upstream-head-too-large";
   // Nobody asked to leave HTTP.
   return end === "cut" || end === "clean" ? "upstream-closed" : "upstream-malformed";
 }
