@@ -78,6 +78,7 @@ export async function createProxy(
     ticker,
     sinks: telemetry.sinks,
     onBug,
+    onLateFault: (code) => telemetry.metrics.lateFault(code),
     way: new Way(config),
     isDraining: false,
     overload: "none",

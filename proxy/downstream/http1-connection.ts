@@ -6,6 +6,7 @@ import type { FaultCode } from "../fault.ts";
 import type { BodyReceiver } from "../http1/decode-body.ts";
 import { encodeResponseHead } from "../http1/encode-head.ts";
 import { frameRequest } from "../http1/framing.ts";
+import { GrowingBytes } from "../http1/growing-bytes.ts";
 import type { Http1RequestHead } from "../http1/head.ts";
 import { MessageWriter } from "../http1/message-writer.ts";
 import { COMPLETE, INCOMPLETE } from "../http1/parse-head.ts";
@@ -56,7 +57,7 @@ export class Http1DownstreamConnection
   #exchange: Exchange | null = null;
   #tunnel: TunnelListener | null = null;
   /** Read, not looked at yet: pipelined requests, or what comes before a tunnel opens. */
-  #unread: Buffer | null = null;
+  #unread: GrowingBytes | null = null;
   #isReading = false;
   #isPaused = false;
   #keepsAlive = true;
@@ -206,11 +207,18 @@ export class Http1DownstreamConnection
   }
 
   #putAside(bytes: Buffer): void {
-    this.#unread = this.#unread === null ? bytes : Buffer.concat([this.#unread, bytes]);
+    if (this.#unread === null) this.#unread = new GrowingBytes(Number.POSITIVE_INFINITY, bytes);
+    else this.#unread.add(bytes, 0, bytes.length);
     if (!this.#holdsTooMuch()) return;
     this.#isPaused = true;
     this.#socket.pause();
     this.#expectProgress();
+  }
+
+  #takeUnread(): Buffer | null {
+    const unread = this.#unread;
+    this.#unread = null;
+    return unread === null ? null : unread.room.subarray(0, unread.length);
   }
 
   #holdsTooMuch(): boolean {
@@ -273,7 +281,9 @@ export class Http1DownstreamConnection
 
   /** Answers what is no request, and reads no further. */
   #refuse(fault: FaultCode): void {
-    this.#startMessage(UNREADABLE_HEAD);
+    const { reader } = this.#message;
+    const isToHead = reader.hasStartLine && reader.head.isMethod("HEAD");
+    this.#startMessage(isToHead ? UNREADABLE_TO_HEAD : UNREADABLE_HEAD);
     this.#keepsAlive = false;
     this.#requestEnded = true;
     this.#exchange = new Exchange(this.#context, this);
@@ -294,8 +304,11 @@ export class Http1DownstreamConnection
     if (this.#state === "exchange") this.#expectProgress();
     const next = this.#message.decoder.decode(bytes, start, bytes.length, this);
     if (typeof next === "number") return next;
-    if (this.#state === "discard") this.#closeGently();
-    else this.#breakExchange(next);
+    if (this.#state !== "discard") this.#breakExchange(next);
+    else {
+      this.#context.onLateFault(next);
+      this.#closeGently();
+    }
     return bytes.length;
   }
 
@@ -402,7 +415,7 @@ export class Http1DownstreamConnection
 
   sendHead(head: ResponseHead, edit: HeadEdit): void {
     this.#frameResponse(head, edit);
-    if (this.#mustClose()) this.#keepsAlive = false;
+    if (this.#mustClose() || this.#leavesTooMuch(head)) this.#keepsAlive = false;
     if (!this.#keepsAlive) edit.add("connection", "close");
     else if (this.#minorVersion === 0) edit.add("connection", "keep-alive");
     encodeResponseHead(head, edit, this.#writer.head(this.#sendsChunks));
@@ -423,6 +436,18 @@ export class Http1DownstreamConnection
     return (this.#message.reader.head.present & (1 << FIELD.EXPECT)) !== 0;
   }
 
+  /**
+   * Whether more of the request is missing than is swallowed behind its response, one that is as good as
+   * whole: then the connection is closed behind it, and the caller is told (RFC 9112 section 9.6).
+   */
+  #leavesTooMuch({ bodyBytes }: ResponseHead): boolean {
+    if (this.#requestEnded || bodyBytes === BODY_UNSIZED) return false;
+    const { bufferedBytesMax, drainedBodyBytesMax } = this.#context.limits;
+    return (
+      bodyBytes <= bufferedBytesMax && this.#message.decoder.missingBytes > drainedBodyBytesMax
+    );
+  }
+
   /** Of the request in progress. */
   get #minorVersion(): number {
     return this.#message.reader.head.minorVersion;
@@ -434,7 +459,9 @@ export class Http1DownstreamConnection
     const hasCoding = (fields.present & (1 << FIELD.TRANSFER_ENCODING)) !== 0;
     if (!head.hasBody) {
       if (head.status === 204) dropKnown(head, edit, FIELD.CONTENT_LENGTH);
-      if (hasCoding && head.status < 300) dropKnown(head, edit, FIELD.TRANSFER_ENCODING);
+      // RFC 9112 section 6.1: HTTP/1.0 knows no coding.
+      const mayTell = head.status >= 300 && this.#minorVersion === 1;
+      if (hasCoding && !mayTell) dropKnown(head, edit, FIELD.TRANSFER_ENCODING);
       return;
     }
     if (head.bodyBytes !== BODY_UNSIZED) return;
@@ -520,8 +547,7 @@ export class Http1DownstreamConnection
   resume(): void {
     this.#isPaused = false;
     this.#socket.resume();
-    const unread = this.#unread;
-    this.#unread = null;
+    const unread = this.#takeUnread();
     if (unread !== null) this.#tunnel?.onBytes(unread);
   }
 
@@ -529,7 +555,8 @@ export class Http1DownstreamConnection
 
   /** The response is out before the request is in: swallow a little of it, or close. */
   #discardRest(): void {
-    if (!this.#keepsAlive || this.head.bodyBytes > this.#context.limits.drainedBodyBytesMax) {
+    const { missingBytes } = this.#message.decoder;
+    if (!this.#keepsAlive || missingBytes > this.#context.limits.drainedBodyBytesMax) {
       this.#closeGently();
       return;
     }
@@ -553,8 +580,7 @@ export class Http1DownstreamConnection
     this.#deadlineAtMs = this.#context.ticker.nowMs + this.#context.limits.downstreamIdleMs;
     this.#resumeSocket();
     if (this.#isReading) return;
-    const unread = this.#unread;
-    this.#unread = null;
+    const unread = this.#takeUnread();
     if (unread !== null) this.#read(unread);
     else this.#letGoIfIdle();
   }
@@ -650,6 +676,9 @@ const UNREADABLE_HEAD: RequestHead = {
   mayUpgrade: false,
   raw: null,
 };
+
+/** The same of a HEAD, whose answer has no body whatever it is (RFC 9110 section 9.3.2). */
+const UNREADABLE_TO_HEAD: RequestHead = { ...UNREADABLE_HEAD, method: "HEAD" };
 
 /** Tells whether the caller may send another request behind this one (RFC 9112 section 9.3). */
 export function wantsKeepAlive(head: Http1RequestHead): boolean {

@@ -5,6 +5,7 @@ import type { FaultCode } from "../fault.ts";
 import { encodeResponseHead } from "../http1/encode-head.ts";
 import { Pieces } from "../http1/pieces.ts";
 import { HeadEdit } from "../message/head-edit.ts";
+import { httpDate } from "../message/http-date.ts";
 
 /**
  * Answers a connection that is not let in, and closes it: the status of `code`.
@@ -18,7 +19,7 @@ export function refuseConnection(
   code: FaultCode,
   onClosed: () => void,
 ): void {
-  const extra = ["connection", "close"];
+  const extra = ["date", httpDate(context.clock.epochMs()), "connection", "close"];
   const { head, body } = answer(code, context.workload, false, extra);
   // Not the socket's own timeout, which starts again with each byte that the caller sends.
   const timer = setTimeout(() => socket.destroy(), context.limits.drainedBodyMs);

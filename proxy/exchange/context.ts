@@ -2,6 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { OnBug } from "../../core/invariant.ts";
 import type { Networks } from "../../core/networks.ts";
 import type { Ticker } from "../../core/ticker.ts";
+import type { FaultCode } from "../fault.ts";
 import type { Limits } from "../limits.ts";
 import { FIELD, knownFieldByName } from "../message/known-field.ts";
 import { BaggageReader } from "../routing/baggage-line.ts";
@@ -48,6 +49,8 @@ export interface ExchangeContext {
   readonly choice: EndpointChoice;
   readonly sinks: readonly ExchangeSink[];
   readonly onBug: OnBug;
+  /** Told of what is wrong with the rest of a request that was answered: no exchange has it any more. */
+  readonly onLateFault: (code: FaultCode) => void;
   /** Whom the calls of the service may be for; null where exchanges come in to it. */
   readonly outbound: Outbound | null;
   /** Remembers the tags that came in, for the calls that go out; null where none do. */

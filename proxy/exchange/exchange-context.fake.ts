@@ -50,6 +50,7 @@ export function exchangeContext(wish: ContextWish = {}): ExchangeContext {
     choice: new EndpointChoice(limits.endpointSkipMs),
     sinks: [],
     onBug: throwAgain,
+    onLateFault: () => {},
     outbound: null,
     affinity: null,
   };

@@ -1,7 +1,8 @@
 import type { FaultCode } from "../fault.ts";
 import { FAULTS } from "../fault.ts";
+import { allConnectionOptions, connectionOptions } from "../message/connection-options.ts";
 import { type FieldList, hasAny, knownValue, type Trailers } from "../message/field-list.ts";
-import type { ResponseHead } from "../message/head.ts";
+import { BODY_UNSIZED, type ResponseHead } from "../message/head.ts";
 import { FIELD } from "../message/known-field.ts";
 import {
   type DownstreamStream,
@@ -23,6 +24,7 @@ import type { ExchangeContext } from "./context.ts";
 import { editResponseHead } from "./decorated-head.ts";
 import { appendForwardedFor } from "./forwarded-for.ts";
 import { forwardRequestHead } from "./forwarded-head.ts";
+import { forwardRequestTrailers, forwardResponseTrailers } from "./forwarded-trailers.ts";
 import { markHop } from "./hop.ts";
 import { identify, trustedBaggage } from "./identify.ts";
 import { countForward } from "./max-forwards.ts";
@@ -31,7 +33,7 @@ import { NO_HOP, type PlacedHop } from "./placed-hop.ts";
 import type { FinishedExchange } from "./record.ts";
 import { RequestBody } from "./request-body.ts";
 import { answer } from "./respond.ts";
-import { applyUnderscoreRule, forwardTrailers } from "./underscore-fields.ts";
+import { applyUnderscoreRule } from "./underscore-fields.ts";
 import { agreesToUpgrade, wantsUpgrade } from "./upgrade.ts";
 
 /**
@@ -66,6 +68,8 @@ export class Exchange
   #isOneRead = false;
   #startEpochMs = 0;
   #triedEndpoints: string[] = NONE_TRIED;
+  /** What Connection says of a response that may have trailers. */
+  #responseOptions: readonly string[] = NO_FIELDS;
 
   decision: Decision;
   readonly revision: string;
@@ -256,11 +260,16 @@ export class Exchange
   }
 
   onRequestEnd(received: Trailers | null): void {
-    const { carriers, underscoreFields } = this.#context;
-    const trailers = received && forwardTrailers(received, underscoreFields, carriers.otherNames);
+    const trailers = received && this.#requestTrailers(received);
     this.#body.hasEnded = true;
     this.#body.trailers = trailers;
     this.#upstream?.sendEnd(trailers);
+  }
+
+  #requestTrailers(received: Trailers): Trailers | null {
+    const { carriers, underscoreFields } = this.#context;
+    const options = connectionOptions(this.fields);
+    return forwardRequestTrailers(received, options, underscoreFields, carriers.otherNames);
   }
 
   /** Whether what comes of the body may have to be sent later, or once more. */
@@ -328,6 +337,8 @@ export class Exchange
     }
     this.#startResponse(head, false);
     this.#isOneRead = true;
+    // Now, since the bytes of the head are written over by those of the body.
+    if (head.bodyBytes === BODY_UNSIZED) this.#responseOptions = allConnectionOptions(head.fields);
     this.#downstream.sendHead(head, this.#downstream.responseEdit);
   }
 
@@ -346,7 +357,9 @@ export class Exchange
   onResponseEnd(trailers: Trailers | null): Flow {
     this.#upstream = null;
     this.#finish();
-    return this.#downstream.sendEnd(trailers);
+    return this.#downstream.sendEnd(
+      trailers && forwardResponseTrailers(trailers, this.#responseOptions),
+    );
   }
 
   onUpstreamFault(code: FaultCode): void {

@@ -1,5 +1,6 @@
 import type { FaultCode } from "../fault.ts";
 import {
+  allConnectionOptions,
   CONNECTION_OPTIONS_MAX,
   connectionOptions,
   nominatesFields,
@@ -8,6 +9,7 @@ import type { FieldList } from "../message/field-list.ts";
 import type { RequestHead, ResponseHead } from "../message/head.ts";
 import type { HeadEdit } from "../message/head-edit.ts";
 import { FIELD } from "../message/known-field.ts";
+import { isProtected } from "../message/relied-on.ts";
 
 /**
  * Takes out of a head what belongs to one connection only (RFC 9110 section 7.6.1).
@@ -26,7 +28,7 @@ export function forwardRequestHead(
 ): FaultCode | null {
   const fields = head.fields;
   // RFC 9112 section 3.2: what we send is HTTP/1.1, and has a Host, also for an HTTP/1.0 caller.
-  if ((fields.present & (1 << FIELD.HOST)) === 0) edit.add("host", upstream);
+  if ((fields.present & (1 << FIELD.HOST)) === 0) edit.add("host", head.authority || upstream);
   if ((fields.present & HOP_BY_HOP) === 0) return null;
   const options = connectionOptions(fields);
   if (options.length > CONNECTION_OPTIONS_MAX) return "field-protected";
@@ -42,23 +44,25 @@ export function forwardRequestHead(
     if (id === FIELD.UPGRADE && isUpgrade) continue;
     // Not where Connection says upgrade: RFC 9110 section 10.1.4 would have it name TE as well.
     if (id === FIELD.TE && !isUpgrade && fields.isValue(i, "trailers")) keepsTe = true;
-    else if (isHopByHop(id) || (nominates && isNominated(fields, i, id, options))) edit.drop(i);
+    else if (isHopByHop(id)) edit.drop(i);
+    else if (nominates && isNominable(id) && options.includes(lowerName(fields, i))) edit.drop(i);
   }
   if (isUpgrade) edit.add("connection", "upgrade");
   else if (keepsTe) edit.add("connection", "te");
   return null;
 }
 
-/** The same for a response; what the upstream names in `Connection` can do no harm here. */
+/** The same for a response; what the upstream names in `Connection`, however much, can do no harm here. */
 export function forwardResponseHead(head: ResponseHead, edit: HeadEdit, isUpgrade: boolean): void {
   const fields = head.fields;
   if ((fields.present & HOP_BY_HOP) !== 0) {
-    const options = connectionOptions(fields);
-    const nominates = nominatesFields(options);
+    const options = allConnectionOptions(fields);
+    const nominated = nominatesFields(options) ? new Set(options) : null;
     for (let i = 0; i < fields.count; i++) {
       const id = fields.id(i);
       if (id === FIELD.UPGRADE && isUpgrade) continue;
-      if (isHopByHop(id) || (nominates && isNominated(fields, i, id, options))) edit.drop(i);
+      const isNamed = nominated !== null && isNominable(id) && nominated.has(lowerName(fields, i));
+      if (isNamed || isHopByHop(id)) edit.drop(i);
     }
   }
   if (isUpgrade) edit.add("connection", "upgrade");
@@ -77,14 +81,13 @@ function isHopByHop(id: number): boolean {
   return id !== FIELD.OTHER && ((1 << id) & HOP_BY_HOP) !== 0;
 }
 
-function isNominated(
-  fields: FieldList,
-  index: number,
-  id: number,
-  options: readonly string[],
-): boolean {
-  if (id !== FIELD.OTHER && id !== FIELD.DATE) return false;
-  return options.includes(fields.name(index).toLowerCase());
+/** What we know is ours to handle, whoever names it. */
+function isNominable(id: number): boolean {
+  return id === FIELD.OTHER || id === FIELD.DATE;
+}
+
+function lowerName(fields: FieldList, index: number): string {
+  return fields.name(index).toLowerCase();
 }
 
 /** Longer than any list of codings that is in use: abuse (Envoy's limit). */
@@ -97,49 +100,4 @@ function isTeTooLong(fields: FieldList): boolean {
     chars += fields.value(i).length;
   }
   return chars > TE_CHARS_MAX;
-}
-
-/**
- * Fields that a nomination in `Connection` must not take away: what frames the content or says what
- * it is, whom the request is for and who sends it, what it depends on, and what ties hops together.
- */
-const PROTECTED: ReadonlySet<string> = new Set([
-  "authorization",
-  "b3",
-  "baggage",
-  "cache-control",
-  "content-encoding",
-  "content-length",
-  "content-range",
-  "content-type",
-  "cookie",
-  "correlation-context",
-  "expect",
-  "forwarded",
-  "host",
-  "max-forwards",
-  "origin",
-  "range",
-  "set-cookie",
-  "traceparent",
-  "tracestate",
-  "transfer-encoding",
-  "uber-trace-id",
-  "via",
-  "x-real-ip",
-  "x-request-id",
-]);
-
-const PROTECTED_PREFIXES: readonly string[] = [
-  "forklane-",
-  "if-",
-  "ot-baggage-",
-  "uberctx-",
-  "x-b3-",
-  "x-datadog-",
-  "x-forwarded-",
-];
-
-function isProtected(option: string): boolean {
-  return PROTECTED.has(option) || PROTECTED_PREFIXES.some((prefix) => option.startsWith(prefix));
 }

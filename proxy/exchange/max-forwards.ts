@@ -18,10 +18,13 @@ export function countForward(head: RequestHead, edit: HeadEdit): FaultCode | nul
     const value = fields.value(i);
     if (!COUNT.test(value)) continue;
     if (Number(value) === 0) return "forwards-used-up";
-    edit.replace(i, String(Number(value) - 1));
+    edit.replace(i, String(Math.min(Number(value) - 1, FORWARDS_MAX)));
   }
   return null;
 }
 
 const NAME = "max-forwards";
-const COUNT = /^[0-9]{1,10}$/;
+const COUNT = /^[0-9]+$/;
+
+/** A larger count becomes this one: RFC 9110 section 7.6.2 lets a recipient have a maximum. */
+const FORWARDS_MAX = 9_999_999_999;

@@ -2,7 +2,8 @@ import type { FaultCode } from "../fault.ts";
 import type { Limits } from "../limits.ts";
 import type { Trailers } from "../message/field-list.ts";
 import { FIELD } from "../message/known-field.ts";
-import { CR, FIELD_VALUE, HEX, LF } from "./bytes.ts";
+import { isForbiddenTrailer } from "../message/relied-on.ts";
+import { CR, FIELD_VALUE, HEX, LF, NO_HEX } from "./bytes.ts";
 import { Http1Head } from "./head.ts";
 import { COMPLETE, parseFieldLine } from "./parse-head.ts";
 
@@ -30,8 +31,8 @@ type State =
   | "chunk-lf"
   | "trailers";
 
-/** More digits could overflow what a number holds exactly. */
-const CHUNK_SIZE_DIGITS_MAX = 13;
+/** Leading zeros included; what the digits say is limited to what a number holds exactly. */
+const CHUNK_SIZE_DIGITS_MAX = 15;
 
 /** One per connection, reset for each message. */
 export class BodyDecoder {
@@ -53,6 +54,7 @@ export class BodyDecoder {
 
   /** Prepares for the body that `head` declares; one without a body is done at once. */
   begin(head: Http1Head): void {
+    this.#remaining = 0;
     this.#runStart = -1;
     this.#sizeDigits = 0;
     this.#extensionsBytes = 0;
@@ -64,11 +66,15 @@ export class BodyDecoder {
       this.#state = "length";
       this.#remaining = head.bodyBytes;
     } else this.#state = "until-close";
-    this.#remaining = head.hasBody && head.bodyBytes > 0 ? head.bodyBytes : 0;
   }
 
   get isDone(): boolean {
     return this.#state === "done";
+  }
+
+  /** Content that is sure to come yet: of a body whose length was declared. */
+  get missingBytes(): number {
+    return this.#state === "length" ? this.#remaining : 0;
   }
 
   /** Whether the body ends where the connection ends. */
@@ -174,9 +180,10 @@ export class BodyDecoder {
 
   #sizeByte(byte: number): FaultCode | null {
     const digit = HEX[byte] as number;
-    if (digit !== 255) {
+    if (digit !== NO_HEX) {
       this.#remaining = this.#remaining * 16 + digit;
-      return ++this.#sizeDigits > CHUNK_SIZE_DIGITS_MAX ? "body-malformed" : null;
+      const isTooLong = ++this.#sizeDigits > CHUNK_SIZE_DIGITS_MAX;
+      return isTooLong || this.#remaining > Number.MAX_SAFE_INTEGER ? "body-malformed" : null;
     }
     if (this.#sizeDigits === 0) return "body-malformed";
     if (byte === CR) this.#state = "size-lf";
@@ -239,32 +246,6 @@ function endsWithEmptyLine(section: Buffer): boolean {
   return length === 2 || (section[length - 3] === LF && section[length - 4] === CR);
 }
 
-/**
- * Fields that must not stand behind the body, beside those that a proxy acts on: whoever merges
- * trailers into the head would be told something new of framing, routing, credentials, conditions or
- * content (RFC 9110 section 6.5.1).
- */
-const FORBIDDEN_IN_TRAILERS: ReadonlySet<string> = new Set([
-  "authorization",
-  "cache-control",
-  "content-encoding",
-  "content-range",
-  "content-type",
-  "forwarded",
-  "pragma",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "range",
-  "set-cookie",
-  "trailer",
-  "traceparent",
-  "tracestate",
-  "www-authenticate",
-  "x-forwarded-for",
-  "x-forwarded-host",
-  "x-forwarded-proto",
-]);
-
 /** Trailer fields as pairs; null for none; a fault for what must not be there (RFC 9110 6.5.1). */
 function parseTrailers(section: Buffer, limits: Limits): Trailers | null | FaultCode {
   const head = new Http1Head();
@@ -286,7 +267,7 @@ function parseTrailers(section: Buffer, limits: Limits): Trailers | null | Fault
     const name = head.name(i);
     const id = head.id(i);
     const isForbidden =
-      (id !== FIELD.OTHER && id !== FIELD.DATE) || FORBIDDEN_IN_TRAILERS.has(name.toLowerCase());
+      (id !== FIELD.OTHER && id !== FIELD.DATE) || isForbiddenTrailer(name.toLowerCase());
     if (isForbidden) return "body-malformed";
     pairs.push(name, head.value(i));
   }

@@ -1,9 +1,8 @@
+import { isIPv6 } from "node:net";
 import type { FaultCode } from "../fault.ts";
 import { BODY_UNSIZED } from "../message/head.ts";
 import { FIELD } from "../message/known-field.ts";
-
-import { COLON, HEX, HOST, NO_HEX, SP } from "./bytes.ts";
-
+import { COLON, HOST, SP } from "./bytes.ts";
 import {
   declareBody,
   type Http1Head,
@@ -34,8 +33,9 @@ export function frameRequest(head: Http1RequestHead): FaultCode | null {
 export function frameResponse(head: Http1ResponseHead, isHeadRequest: boolean): FaultCode | null {
   const framing = readFraming(head);
   if (framing !== null) return "upstream-malformed";
-  if (head.isChunked && head.minorVersion === 0) return "upstream-malformed";
-  const status = head.status;
+  const { status, minorVersion } = head;
+  // RFC 9110 section 15.2: HTTP/1.0 has no interim responses.
+  if (minorVersion === 0 && (head.isChunked || status < 200)) return "upstream-malformed";
   if (isHeadRequest || status < 200 || status === 204 || status === 304) {
     head.hasBody = false;
   } else if (!head.isChunked && head.bodyBytes === BODY_UNSIZED) {
@@ -138,7 +138,8 @@ function checkAbsoluteForm(head: Http1RequestHead, hostAt: number): FaultCode | 
   const authority = match[1] ?? "";
   const end = head.targetStart + match[0].length;
   if (!isHost(head.bytes, end - authority.length, end)) return "host-invalid";
-  if (hostAt < 0 || !head.isValue(hostAt, authority.toLowerCase())) return "host-invalid";
+  // HTTP/1.0 knows no Host: there the target alone says it.
+  if (hostAt >= 0 && !head.isValue(hostAt, authority.toLowerCase())) return "host-invalid";
   head.pathStart = end;
   head.startLineIsCanonical = false;
   return null;
@@ -169,20 +170,14 @@ function nameEnd(bytes: Buffer, start: number, end: number): number {
   return at === start || at - start > NAME_BYTES_MAX ? -1 : at;
 }
 
-/** Behind the closing bracket of an IPv6 address; -1 if it is none. */
+/** Behind the closing bracket of an IPv6 address without a zone (RFC 3986 section 3.2.2); -1 if it is none. */
 function addressEnd(bytes: Buffer, start: number, end: number): number {
-  let at = start + 1;
-  while (at < end && isAddressByte(bytes[at] as number)) at++;
-  const length = at - start - 1;
-  if (at === end || bytes[at] !== CLOSING) return -1;
-  return length < 2 || length > ADDRESS_BYTES_MAX ? -1 : at + 1;
+  const closing = bytes.indexOf(CLOSING, start);
+  if (closing < 0 || closing >= end || closing - start - 1 > ADDRESS_BYTES_MAX) return -1;
+  const address = bytes.toString("latin1", start + 1, closing);
+  return isIPv6(address) && !address.includes("%") ? closing + 1 : -1;
 }
 
-function isAddressByte(byte: number): boolean {
-  return HEX[byte] !== NO_HEX || byte === COLON || byte === DOT;
-}
-
-const DOT = 0x2e;
 const PORT_DIGITS_MAX = 5;
 
 function isPort(bytes: Buffer, start: number, end: number): boolean {

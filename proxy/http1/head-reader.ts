@@ -1,5 +1,6 @@
 import type { Limits } from "../limits.ts";
 import { CR } from "./bytes.ts";
+import { GrowingBytes } from "./growing-bytes.ts";
 import type { Http1Head, Http1RequestHead, Http1ResponseHead } from "./head.ts";
 import {
   COMPLETE,
@@ -23,7 +24,7 @@ export type ParseHead<H extends Http1Head> = (
  * Reads one head after another from a connection, each in one piece or in many.
  *
  * Before: the connection that reads. After: http1/parse-head.ts.
- * Invariant: each byte is copied at most once and parsed once, however it arrives.
+ * Invariant: each byte is parsed once, and copied twice on average at most, however it arrives.
  * Hot path: a head that arrives whole is not copied.
  */
 export class HeadReader<H extends Http1Head> {
@@ -32,8 +33,7 @@ export class HeadReader<H extends Http1Head> {
   readonly #limits: Limits;
   readonly #progress = new HeadProgress();
   /** What arrived of a head that came in pieces; null while it may come in one. */
-  #joined: Buffer | null = null;
-  #joinedLength = 0;
+  #joined: GrowingBytes | null = null;
   /** After COMPLETE: the offset behind the head, in the bytes that were passed last. */
   next = 0;
 
@@ -50,7 +50,12 @@ export class HeadReader<H extends Http1Head> {
 
   /** Whether that is more than the empty line which may stand before a request (RFC 9112 section 2.2). */
   get isBeyondEmptyLine(): boolean {
-    return this.#joined !== null && (this.#joinedLength > 2 || this.#joined[0] !== CR);
+    return this.#joined !== null && (this.#joined.length > 2 || this.#joined.room[0] !== CR);
+  }
+
+  /** Whether the first line of the head read last, or in progress, was whole and valid. */
+  get hasStartLine(): boolean {
+    return this.#progress.startLineDone;
   }
 
   /** Reads on, in `bytes` from `start` to `end`. */
@@ -63,38 +68,27 @@ export class HeadReader<H extends Http1Head> {
     return outcome;
   }
 
-  #readJoined(joined: Buffer, bytes: Buffer, start: number, until: number): ParseOutcome {
+  #readJoined(joined: GrowingBytes, bytes: Buffer, start: number, until: number): ParseOutcome {
     // What lies past the limit is not looked at, so it is not copied either.
-    const end = Math.min(until, start + this.#joinedBytesMax - this.#joinedLength);
-    const all = this.#append(joined, bytes, start, end);
-    const outcome = this.#parse(all, this.#joinedLength, this.head, this.#progress, this.#limits);
+    const end = Math.min(until, start + this.#joinedBytesMax - joined.length);
+    joined.add(bytes, start, end);
+    const outcome = this.#parse(
+      joined.room,
+      joined.length,
+      this.head,
+      this.#progress,
+      this.#limits,
+    );
     if (outcome !== COMPLETE) return outcome;
-    this.next = end - (this.#joinedLength - this.head.end);
+    this.next = end - (joined.length - this.head.end);
     this.#joined = null;
     return COMPLETE;
   }
 
   #keep(bytes: Buffer, start: number, end: number): void {
-    this.#joined = this.#room(end - start);
-    this.#joinedLength = bytes.copy(this.#joined, 0, start, end);
+    this.#joined = new GrowingBytes(this.#joinedBytesMax);
+    this.#joined.add(bytes, start, end);
     this.#progress.reset(0);
-  }
-
-  #append(joined: Buffer, bytes: Buffer, start: number, end: number): Buffer {
-    let all = joined;
-    if (all.length < this.#joinedLength + end - start) {
-      all = this.#room(this.#joinedLength + end - start);
-      joined.copy(all, 0, 0, this.#joinedLength);
-      this.#joined = all;
-    }
-    this.#joinedLength += bytes.copy(all, this.#joinedLength, start, end);
-    return all;
-  }
-
-  /** Twice what is needed now, so that each byte is copied again at most once on average. */
-  #room(bytes: number): Buffer {
-    const wanted = Math.max(2 * bytes, JOINED_BYTES_MIN);
-    return Buffer.allocUnsafeSlow(Math.max(bytes, Math.min(wanted, this.#joinedBytesMax)));
   }
 
   /** A head of the limit's size, with the empty line that may stand before it. */
@@ -102,9 +96,6 @@ export class HeadReader<H extends Http1Head> {
     return this.#limits.headBytesMax + 2;
   }
 }
-
-/** Room for a small head that arrives byte by byte. */
-const JOINED_BYTES_MIN = 1024;
 
 /** A reader of request heads, with the head that it fills. */
 export function requestHeadReader(

@@ -217,8 +217,12 @@ export class Http1RequestHead extends Http1Head implements RequestHead {
     return this.minorVersion === 1;
   }
 
+  /** Of HTTP/1.0 without Host that of a target in absolute-form. */
   get authority(): string {
-    return knownValue(this, FIELD.HOST) ?? "";
+    const host = knownValue(this, FIELD.HOST);
+    if (host !== null) return host;
+    const before = this.bytes.toString("latin1", this.targetStart, this.pathStart);
+    return before.slice(before.indexOf("//") + 2);
   }
 
   get fields(): FieldList {

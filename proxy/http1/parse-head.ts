@@ -49,7 +49,7 @@ export function parseRequestHead(
   progress: HeadProgress,
   limits: Limits,
 ): ParseOutcome {
-  return parseHead(bytes, end, head, progress, limits, parseRequestLine);
+  return parseHead(bytes, end, head, progress, limits, parseRequestLine, true);
 }
 
 /** The same for a response head. */
@@ -60,7 +60,7 @@ export function parseResponseHead(
   progress: HeadProgress,
   limits: Limits,
 ): ParseOutcome {
-  return parseHead(bytes, end, head, progress, limits, parseStatusLine);
+  return parseHead(bytes, end, head, progress, limits, parseStatusLine, false);
 }
 
 type ParseStartLine<H> = (bytes: Buffer, start: number, end: number, head: H) => ParseOutcome;
@@ -72,6 +72,7 @@ function parseHead<H extends Http1Head>(
   progress: HeadProgress,
   limits: Limits,
   parseStartLine: ParseStartLine<H>,
+  mayBeginEmpty: boolean,
 ): ParseOutcome {
   if (!progress.startLineDone && progress.scanned === 0 && !progress.emptyLineSeen) {
     resetHead(head);
@@ -92,8 +93,9 @@ function parseHead<H extends Http1Head>(
     if (lineEnd === start || bytes[lineEnd - 1] !== CR) return "head-malformed";
     progress.lineStart = lineEnd + 1;
     progress.scanned = 0;
-    if (lineEnd === start + 1 && !progress.startLineDone && !progress.emptyLineSeen) {
-      // RFC 9112 section 2.2: one empty line before a message is ignored.
+    const isEmptyFirst = lineEnd === start + 1 && !progress.startLineDone;
+    if (isEmptyFirst && mayBeginEmpty && !progress.emptyLineSeen) {
+      // RFC 9112 section 2.2: one empty line before a request is ignored.
       progress.emptyLineSeen = true;
       head.start = progress.lineStart;
       continue;

@@ -9,6 +9,15 @@ export const CONNECTION_OPTIONS_MAX = 9;
  * One option more than CONNECTION_OPTIONS_MAX is kept, so that the caller can tell.
  */
 export function connectionOptions(fields: FieldList): readonly string[] {
+  return readOptions(fields, CONNECTION_OPTIONS_MAX);
+}
+
+/** The same without that limit: as many as fit into a head. */
+export function allConnectionOptions(fields: FieldList): readonly string[] {
+  return readOptions(fields, Number.POSITIVE_INFINITY);
+}
+
+function readOptions(fields: FieldList, optionsMax: number): readonly string[] {
   if ((fields.present & (1 << FIELD.CONNECTION)) === 0) return NO_OPTIONS;
   const first = fields.findKnown(FIELD.CONNECTION, 0);
   const next = fields.findKnown(FIELD.CONNECTION, first + 1);
@@ -20,7 +29,7 @@ export function connectionOptions(fields: FieldList): readonly string[] {
       const option = withoutSpace(piece).toLowerCase();
       if (option === "") continue;
       options.push(option);
-      if (options.length > CONNECTION_OPTIONS_MAX) return options;
+      if (options.length > optionsMax) return options;
     }
   }
   return options;

@@ -25,9 +25,11 @@ describe("metrics", () => {
   it("count faults by code, bytes, repeats and bugs", async () => {
     const metrics = new Metrics({ workload: "shop/cart" });
     metrics.finished(taggedExchange({ fault: "upstream-closed", attempt: 2 }));
+    metrics.lateFault("body-malformed");
     metrics.bug();
     const written = await lines(metrics);
     expect(written).toContain('forklane_faults_total{code="upstream-closed"} 1');
+    expect(written).toContain('forklane_faults_total{code="body-malformed"} 1');
     expect(written).toContain('forklane_faults_total{code="loop"} 0');
     expect(written).toContain("forklane_request_bytes_total 3");
     expect(written).toContain("forklane_response_bytes_total 40");

@@ -86,6 +86,11 @@ export class Metrics implements ExchangeSink {
     if (exchange.attempt > 1) this.#repeated++;
   }
 
+  /** Counts what is wrong with the rest of a request whose exchange is over. */
+  lateFault(code: FaultCode): void {
+    this.#faults[code]++;
+  }
+
   /** Counts a broken invariant of ours. */
   bug(): void {
     this.#bugs++;

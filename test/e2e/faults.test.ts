@@ -164,6 +164,8 @@ test.each(CODES)("%s is answered as the table says, recorded and counted once", 
     const seen = await connection.response();
     expect([seen.status, seen.fields["forklane-fault"]]).toEqual([status, `${code}; by=shop/cart`]);
     expect(seen.fields["cache-control"]).toBe("no-store");
+    // RFC 9110 section 6.6.1, also of who was not let in.
+    expect(Date.parse(seen.fields["date"] ?? "")).not.toBeNaN();
   }
   // Who was never let in began no exchange.
   const records = NEVER_LET_IN.includes(code) ? [] : [{ fault: code, status }];

@@ -156,6 +156,29 @@ describe("a caller", () => {
     await expect.poll(() => plane.listener.connections).toBe(0);
   });
 
+  test.each([
+    ["in chunks", "zz\r\n", "body-malformed"],
+    ["in trailers", "0\r\nContent-Length: 5\r\n\r\n", "body-malformed"],
+    ["in their number", `0\r\n${"X: 1\r\n".repeat(40)}\r\n`, "trailers-too-large"],
+  ])(
+    "whose body goes wrong %s behind its answer is counted, and closed",
+    async (_, bytes, code) => {
+      const baseline = await listenRaw((socket) => {
+        socket.once("data", () => socket.write(response("early")));
+      });
+      const late: string[] = [];
+      const plane = await startDataPlane({ baseline, onLateFault: (fault) => late.push(fault) });
+      const connection = await open(plane.port);
+      connection.write(
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n",
+      );
+      expect((await connection.response()).body).toBe("early");
+      connection.write(bytes);
+      await connection.until(() => false);
+      expect([late, connection.text, connection.closed]).toEqual([[code], "", "ended"]);
+    },
+  );
+
   test("past the limit of connections does not stay by sending on", async () => {
     const baseline = await startUpstream(response("ok"));
     const plane = await startDataPlane({

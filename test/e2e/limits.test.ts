@@ -176,6 +176,18 @@ const REACH: Readonly<Record<keyof Limits, Reach>> = {
     past.write(`b\r\n${"x".repeat(11)}\r\n0\r\n\r\n${GET}`);
     await past.until(() => false);
     expect([past.text, past.closed]).toEqual(["", "ended"]);
+    // Of a length that was declared it is known beforehand, so the caller is told.
+    for (const [missing, told] of [
+      [10, undefined],
+      [11, "close"],
+    ] as const) {
+      const declared = await open(plane);
+      declared.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${1 + missing}\r\n\r\na`);
+      expect((await declared.response()).fields["connection"]).toBe(told);
+      declared.write(`${"x".repeat(missing)}${GET}`);
+      await declared.until(() => declared.text.includes("ok"));
+      expect(declared.text === "").toBe(told === "close");
+    }
   },
   drainedBodyMs: async () => {
     const baseline = await listenRaw((socket) => void socket.once("data", () => socket.write(OK)));

@@ -132,7 +132,7 @@ function checkForwarded(input: Input, ours: Outcome, text: string): Finding | nu
 
 /** Each request arrives once, as it was sent, and its answer goes to who asked. */
 function checkArrived(input: Input, ours: Outcome, arrived: Arrived): Finding | null {
-  const seen = arrivedInWords(arrived, ours);
+  const seen = arrivedInWords(arrived, input, ours);
   const expected = expectedRequests(ours);
   return seen === expected ? null : finding("relayed", input, seen, expected);
 }

@@ -1,8 +1,10 @@
 import type { Socket } from "node:net";
 import { forwardRequestHead } from "../../proxy/exchange/forwarded-head.ts";
+import { forwardRequestTrailers } from "../../proxy/exchange/forwarded-trailers.ts";
 import { encodeRequestHead } from "../../proxy/http1/encode-head.ts";
 import type { Http1RequestHead } from "../../proxy/http1/head.ts";
 import { MessageWriter } from "../../proxy/http1/message-writer.ts";
+import { connectionOptions } from "../../proxy/message/connection-options.ts";
 import type { Trailers } from "../../proxy/message/field-list.ts";
 import { BODY_UNSIZED } from "../../proxy/message/head.ts";
 import { HeadEdit } from "../../proxy/message/head-edit.ts";
@@ -25,6 +27,7 @@ class Forwarder implements MessageListener {
   readonly #edit: HeadEdit;
   readonly #writer: MessageWriter;
   #isRefused = false;
+  #options: readonly string[] = [];
   text = "";
 
   constructor(fieldsMax: number) {
@@ -37,6 +40,7 @@ class Forwarder implements MessageListener {
     this.#edit.reset();
     this.#isRefused = forwardRequestHead(head, this.#edit, false, UPSTREAM, []) !== null;
     if (this.#isRefused) return;
+    this.#options = connectionOptions(head);
     const sendsChunks = head.hasBody && head.bodyBytes === BODY_UNSIZED;
     encodeRequestHead(head, this.#edit, this.#writer.head(sendsChunks));
   }
@@ -46,7 +50,8 @@ class Forwarder implements MessageListener {
   }
 
   onEnd(trailers: Trailers | null): void {
-    if (!this.#isRefused) this.#writer.end(trailers);
+    if (this.#isRefused) return;
+    this.#writer.end(trailers && forwardRequestTrailers(trailers, this.#options, "forward", []));
   }
 
   onBatch(): void {
@@ -94,8 +99,19 @@ export function expectedRequest(message: Message, host: string): Message {
     ...message,
     target: forwardedTarget(message),
     minorVersion: 1,
-    fields: forwardedFields(message, optionsOf(message), host),
+    fields: forwardedFields(message, optionsOf(message), authorityOf(message) ?? host),
+    trailers: forwardedTrailers(message, optionsOf(message)),
   };
+}
+
+/** RFC 9112 section 3.2.2: of a target in absolute-form. */
+function authorityOf({ target }: Message): string | undefined {
+  return /^https?:\/\/([^/?]*)/i.exec(target)?.[1];
+}
+
+/** RFC 9110 section 7.6.1: what Connection names is removed behind the body, too. */
+function forwardedTrailers({ trailers }: Message, options: readonly string[]): string[] {
+  return trailers.filter((_, i) => !options.includes((trailers[i - (i % 2)] ?? "").toLowerCase()));
 }
 
 /** RFC 9112 sections 3.2.1 and 3.2.4: path and query; of a URI without, `/`, or `*` with OPTIONS. */
@@ -112,8 +128,16 @@ export function isRefusedHead(message: Message): boolean {
   return options.length > 9 || te > 255 || options.some((option) => PROTECTED.test(option));
 }
 
-const PROTECTED =
-  /^(?:authorization|b3|baggage|cache-control|content-(?:encoding|length|range|type)|(?:set-)?cookie|correlation-context|expect|forwarded|host|max-forwards|origin|range|trace(?:parent|state)|transfer-encoding|uber-trace-id|via|x-real-ip|x-request-id|(?:forklane-|if-|ot-baggage-|uberctx-|x-b3-|x-datadog-|x-forwarded-).*)$/;
+const PROTECTED = new RegExp(
+  `^(?:${[
+    "authorization|b3|baggage|cache-control|cookie|correlation-context|expect|forwarded|host",
+    "kubernetes-route-as|max-forwards|origin|proxy-auth(?:enticate|orization)|range|sentry-trace|set-cookie",
+    "traceparent|tracestate|transfer-encoding|true-client-ip|uber-trace-id|via|www-authenticate",
+    "x-(?:amzn-trace-id|api-key|auth-token|client-ip|cloud-trace-context|http-method-override)",
+    "x-(?:original-url|real-ip|request-id|rewrite-url)",
+    "(?:content|forklane|grpc|if|ot-baggage|sec-websocket|uberctx|x-b3|x-datadog|x-forwarded)-.*",
+  ].join("|")})$`,
+);
 
 function forwardedFields(message: Message, options: readonly string[], host: string): string[] {
   const kept: string[] = [];

@@ -90,7 +90,7 @@ class MessageReader {
 
   /** RFC 9112 section 4: `HTTP-version SP status-code [SP reason-phrase]`, then fields. */
   response(method: string): Message {
-    const line = this.#startLine();
+    const line = this.#headLine(true);
     // Ours: the space behind the status may be missing, as some services leave it out.
     const parts = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t -~\x80-\xff]*))?$/.exec(line);
     if (parts === null) throw HEAD_MALFORMED;
@@ -111,7 +111,7 @@ class MessageReader {
     });
   }
 
-  /** RFC 9112 section 2.2: one empty line in front is ignored. Ours: not two. */
+  /** RFC 9112 section 2.2: one empty line in front of a request is ignored. Ours: not two. */
   #startLine(): string {
     const first = this.#headLine(true);
     if (first !== "") return first;
@@ -169,8 +169,9 @@ class MessageReader {
     let extensionBytes = 0;
     for (;;) {
       const digits = this.#while(/[0-9A-Fa-f]/);
-      // Ours: as many digits as a number holds exactly.
-      if (digits.length > 13) throw BODY_MALFORMED;
+      // Ours: not many more digits than a number holds exactly, and no larger number.
+      if (digits.length > 15) throw BODY_MALFORMED;
+      if (Number.parseInt(digits, 16) > Number.MAX_SAFE_INTEGER) throw BODY_MALFORMED;
       if (this.#at === this.#text.length) throw CUT;
       if (digits === "") throw BODY_MALFORMED;
       if (this.#text[this.#at] === ";") extensionBytes += this.#extension(extensionBytes);
@@ -251,18 +252,31 @@ function readTrailers(lines: readonly string[], limits: Limits): string[] {
   return fields;
 }
 
-/** RFC 9110 section 6.5.1: framing, routing, credentials, conditions, content; and our own fields. */
-function isForbiddenTrailer(name: string): boolean {
+/** RFC 9110 section 6.5.1: framing, routing, credentials, conditions, content, control; and our own fields. */
+export function isForbiddenTrailer(name: string): boolean {
   const lower = name.toLowerCase();
-  return lower.startsWith("forklane-") || FORBIDDEN_TRAILERS.split(" ").includes(lower);
+  if (["content-digest", "content-md5"].includes(lower)) return false;
+  return FORBIDDEN_TRAILERS.split(" ").some((each) =>
+    each.endsWith("*") ? lower.startsWith(each.slice(0, -1)) : lower === each,
+  );
 }
 
 const FORBIDDEN_TRAILERS =
-  "host connection keep-alive proxy-connection te transfer-encoding content-length upgrade" +
-  " http2-settings expect max-forwards trailer authorization proxy-authenticate" +
-  " proxy-authorization www-authenticate cookie set-cookie cache-control pragma range" +
-  " content-encoding content-range content-type baggage traceparent tracestate forwarded" +
-  " x-forwarded-for x-forwarded-host x-forwarded-proto";
+  // what frames, and what belongs to a connection
+  "content-length transfer-encoding connection keep-alive proxy-connection te upgrade http2-settings" +
+  // what routes, and who sends it
+  " host forwarded x-forwarded-* x-real-ip x-client-ip true-client-ip x-original-url x-rewrite-url via" +
+  " max-forwards origin x-http-method-override kubernetes-route-as forklane-*" +
+  // who somebody is
+  " authorization proxy-authenticate proxy-authorization www-authenticate cookie set-cookie x-api-key" +
+  " x-auth-token" +
+  // what it depends on, and how it is to be handled
+  " expect if-* range cache-control pragma age expires vary location retry-after trailer" +
+  // what the content is
+  " content-*" +
+  // what ties hops together
+  " baggage correlation-context traceparent tracestate b3 x-b3-* x-datadog-* uber-trace-id uberctx-*" +
+  " ot-baggage-* sentry-trace x-amzn-trace-id x-cloud-trace-context";
 
 function valuesOf(fields: readonly string[], name: string): string[] {
   return fields.filter((_, i) => i % 2 === 1 && fields[i - 1]?.toLowerCase() === name);
@@ -282,13 +296,30 @@ function checkHost(
   if (target === "*" && method === "OPTIONS") return;
   const uri = /^https?:\/\/([^/?]*)/i.exec(target);
   if (uri === null) throw HEAD_MALFORMED;
-  if (hosts[0]?.toLowerCase() !== uri[1]?.toLowerCase()) throw HOST_INVALID;
+  const [host = uri[1]] = hosts;
+  if (!isHost(uri[1] ?? "") || host?.toLowerCase() !== uri[1]?.toLowerCase()) throw HOST_INVALID;
 }
 
 /** RFC 3986 section 3.2. Ours: no user, no sub-delimiters, no empty name, no empty port. */
 function isHost(host: string): boolean {
-  const parts = /^(?:[\w.~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::(\d{1,5}))?$/.exec(host);
-  return parts !== null && Number(parts[1] ?? 0) <= 65_535;
+  const parts = /^(?:[\w.~-]{1,255}|\[([0-9A-Fa-f:.]{2,45})\])(?::(\d{1,5}))?$/.exec(host);
+  if (parts === null || Number(parts[2] ?? 0) > 65_535) return false;
+  return parts[1] === undefined || isAddress(parts[1]);
+}
+
+/** RFC 3986 section 3.2.2: eight groups of up to four digits, the last two perhaps as IPv4, `::` for some. */
+function isAddress(address: string): boolean {
+  const ipv4 = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(address);
+  if (ipv4 !== null) {
+    const isPlain = ipv4
+      .slice(2)
+      .every((part) => /^(?:0|[1-9]\d{0,2})$/.test(part) && Number(part) < 256);
+    return isPlain && isAddress(`${ipv4[1]}0:0`);
+  }
+  const halves = address.split("::");
+  const groups = halves.flatMap((half) => (half === "" ? [] : half.split(":")));
+  if (!groups.every((group) => /^[0-9A-Fa-f]{1,4}$/.test(group))) return false;
+  return halves.length === 1 ? groups.length === 8 : halves.length === 2 && groups.length < 8;
 }
 
 function requestFraming(minorVersion: number, fields: readonly string[]): string {
@@ -311,6 +342,8 @@ function responseFraming(
     throw UPSTREAM_MALFORMED;
   }
   if (framing === "chunked" && minorVersion === 0) throw UPSTREAM_MALFORMED;
+  // RFC 9110 section 15.2: HTTP/1.0 has no interim responses.
+  if (minorVersion === 0 && status < 200) throw UPSTREAM_MALFORMED;
   if (method === "HEAD" || status < 200 || status === 204 || status === 304) return "none";
   if (framing === "") return "until-close";
   return framing === "length 0" ? "none" : framing;

@@ -131,16 +131,26 @@ function nameOf({ what, target, body }: Message): string {
   return `${what} ${target} ${body.length}`;
 }
 
-/** The same in words. `outcome`: the requests as they were read, since answers to HEAD have no body. */
-export function arrivedInWords({ received, text, isOpen }: Arrived, outcome: Outcome): string {
+/** The same in words. `outcome`: the requests of the input as they were read, since answers to HEAD have no body. */
+export function arrivedInWords(
+  { received, text, isOpen }: Arrived,
+  input: Input,
+  outcome: Outcome,
+): string {
   const { messages, unfinished } = outcome;
-  const methods = [...messages, ...(unfinished === null ? [] : [unfinished])].map(
-    ({ what }) => what,
-  );
+  const read = [...messages, ...(unfinished === null ? [] : [unfinished])];
+  const methods = [...read.map(({ what }) => what), refusedMethod(input, outcome)];
   const answers = readByReference({ kind: "responses", text, methods, limits: "wide" });
   const rest = answers.unfinished === null ? [] : ["an answer that is not whole"];
   const state = isOpen ? "open" : "closed";
   return [...received, ...answers.messages.map(answerInWords), ...rest, state].join("\n");
+}
+
+/** Of a request whose head was refused behind its first line. */
+function refusedMethod({ text }: Input, { messages, end }: Outcome): string {
+  const line = text.slice(messages.at(-1)?.end ?? 0).replace(/^\r\n/, "");
+  const isRead = end !== "target-too-long" && /^[^ ]+ [!-"$-~]+ HTTP\/1\.[01]\r\n/.test(line);
+  return isRead ? line.slice(0, line.indexOf(" ")) : "";
 }
 
 function answerInWords({ what, fields, body }: Message): string {
@@ -187,8 +197,11 @@ function counts({ fields }: Message): number[] {
   return valuesOf(fields, "max-forwards").filter(isCount).map(Number);
 }
 
+/** Ours: a larger count becomes this one. */
+const FORWARDS_MAX = 9_999_999_999;
+
 function isCount(value: string): boolean {
-  return /^[0-9]{1,10}$/.test(value);
+  return /^[0-9]+$/.test(value);
 }
 
 function passedOn(message: Message): Message {
@@ -199,7 +212,7 @@ function passedOn(message: Message): Message {
   if (!countsForwards(message)) return forwarded;
   const fields = forwarded.fields.map((value, i, all) => {
     const isCounted = i % 2 === 1 && all[i - 1]?.toLowerCase() === "max-forwards" && isCount(value);
-    return isCounted ? String(Number(value) - 1) : value;
+    return isCounted ? String(Math.min(Number(value) - 1, FORWARDS_MAX)) : value;
   });
   return { ...forwarded, fields };
 }

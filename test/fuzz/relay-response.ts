@@ -142,7 +142,7 @@ function relayedMessage(message: Message, version: 0 | 1): Message {
   const kept = endToEnd(message).filter(([name]) => {
     if (name === "content-length") return what !== "204";
     if (name !== "transfer-encoding") return !OURS.includes(name);
-    return framing === "none" ? Number(what) >= 300 : version === 1;
+    return version === 1 && (framing !== "none" || Number(what) >= 300);
   });
   const hasDate = kept.some(([name]) => name === "date");
   if (!hasDate) kept.push(["date", DATE]);
@@ -153,7 +153,7 @@ function relayedMessage(message: Message, version: 0 | 1): Message {
     minorVersion: 1,
     fields: kept.flat(),
     framing: isUnsized ? unsized : framing,
-    trailers: version === 1 ? message.trailers : [],
+    trailers: version === 1 ? withoutNominated(message, message.trailers) : [],
     keepsAlive: version === 1,
     end: 0,
   };
@@ -170,21 +170,24 @@ function interimInWords(message: Message): string {
 }
 
 /** Lower-case names and values of the fields that are not this connection's alone, in plain form. */
-function endToEnd({ fields }: Message): [string, string][] {
+function endToEnd(message: Message): [string, string][] {
+  const kept: [string, string][] = [];
+  const fields = withoutNominated(message, message.fields);
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = (fields[i] ?? "").toLowerCase();
+    if (!HOP_BY_HOP.includes(name)) kept.push([name, plainValue(name, fields[i + 1] ?? "")]);
+  }
+  return kept;
+}
+
+/** Of fields or trailers of the message those that its Connection does not name (RFC 9110 section 7.6.1). */
+function withoutNominated({ fields }: Message, those: readonly string[]): string[] {
   const options = valuesOf(fields, "connection").join(",").toLowerCase().split(",");
   const nominated = options
     .map((option) => option.replace(/^[ \t]+|[ \t]+$/g, ""))
-    .filter((option) => option !== "")
-    .slice(0, 10)
-    .filter((option) => !KNOWN.test(option));
-  const kept: [string, string][] = [];
-  for (let i = 0; i < fields.length; i += 2) {
-    const name = (fields[i] ?? "").toLowerCase();
-    const value = fields[i + 1] ?? "";
-    if (HOP_BY_HOP.includes(name) || nominated.includes(name)) continue;
-    kept.push([name, plainValue(name, value)]);
-  }
-  return kept;
+    .filter((option) => option !== "" && !KNOWN.test(option));
+  const isNominated = (i: number) => nominated.includes((those[i - (i % 2)] ?? "").toLowerCase());
+  return those.filter((_, i) => !isNominated(i));
 }
 
 /** What frames, and what we read, is not taken away by a name in Connection. */

@@ -3,6 +3,7 @@ import { type Input, LIMITS } from "./input.ts";
 import type { NodeRule } from "./node-rules.ts";
 import { isChunkedAndTab } from "./node-stricter.ts";
 import { type Message, valuesOf } from "./outcome.ts";
+import { isForbiddenTrailer } from "./reference.ts";
 
 /**
  * What we refuse and Node's parser reads, or has not refused yet where the bytes end. None of it is
@@ -23,7 +24,9 @@ export const WE_ARE_STRICTER: readonly NodeRule[] = [
     "host-invalid",
     "RFC 9112 3.2: what is no host is refused",
     ({ fields }) =>
-      valuesOf(fields, "host").some((host) => !HOST.test(host) || portOf(host) > 65_535),
+      valuesOf(fields, "host").some(
+        (host) => !HOST.test(host) || portOf(host) > 65_535 || isNoAddress(host),
+      ),
   ),
   ofMessage(
     "host-of-target",
@@ -115,10 +118,10 @@ export const WE_ARE_STRICTER: readonly NodeRule[] = [
     "forbidden-trailer",
     "body-malformed",
     "RFC 9110 6.5.1: no framing, routing, credentials",
-    ({ trailers }) => trailers.some((name, i) => i % 2 === 0 && FORBIDDEN_TRAILER.test(name)),
+    ({ trailers }) => trailers.some((name, i) => i % 2 === 0 && isForbiddenTrailer(name)),
   ),
-  ofBytes("long-chunk-size", "body-malformed", "as many digits as a number holds exactly", (text) =>
-    /\n[0-9A-Fa-f]{14}/.test(text),
+  ofBytes("long-chunk-size", "body-malformed", "as much as a number holds exactly", (text) =>
+    /\n(?:[0-9A-Fa-f]{16}|0*[2-9A-Fa-f][0-9A-Fa-f]{13}|0*[1-9A-Fa-f][0-9A-Fa-f]{14})/.test(text),
   ),
   ofBytes(
     "long-extension",
@@ -185,15 +188,29 @@ export const WE_ARE_STRICTER: readonly NodeRule[] = [
     "RFC 9112 2.2: one empty line, CR LF, may come first",
     (text) => /^[\r\n]/.test(text) && !/^\r\n[^\r\n]/.test(text),
   ),
+  refusal(
+    "interim-1.0",
+    "upstream-malformed",
+    "RFC 9110 15.2: HTTP/1.0 has no interim responses",
+    ({ input, text }) => input.kind === "responses" && /^HTTP\/1\.0 1/.test(text),
+  ),
+  refusal(
+    "empty-line-before-response",
+    "head-malformed",
+    "RFC 9112 2.2: it is a server that ignores one, before a request",
+    ({ input, text }) => input.kind === "responses" && text.startsWith("\r\n"),
+  ),
 ];
 
 const HOST = /^(?:[\w.~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/;
-const FORBIDDEN_TRAILER =
-  /^(?:host|connection|keep-alive|te|trailer|upgrade|expect|max-forwards|range|pragma|forwarded|baggage|trace(?:parent|state)|(?:set-)?cookie|cache-control|(?:www-|proxy-)?auth.*|proxy-connection|transfer-encoding|content-(?:length|type|range|encoding)|http2-settings|x-forwarded-(?:for|host|proto)|forklane-.*)$/i;
-
 /** Whether a byte is there that is neither visible, nor space, nor tab, nor obs-text. */
 function hasControl(line: string): boolean {
   return [...line].some((byte) => (byte < " " && byte !== "\t") || byte === "\x7f");
+}
+
+/** Whether there is no IPv6 address within brackets. */
+function isNoAddress(host: string): boolean {
+  return host.startsWith("[") && !URL.canParse(`http://${host}/`);
 }
 
 function portOf(host: string): number {

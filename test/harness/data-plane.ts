@@ -53,6 +53,7 @@ export interface DataPlaneWish {
   readonly clock?: Clock;
   /** Told of bugs; they end the test by default. */
   readonly onBug?: OnBug;
+  readonly onLateFault?: ExchangeContext["onLateFault"];
   /** Stands for the kernel that redirects connections; none does by default. */
   readonly interception?: Interception;
 }
@@ -90,6 +91,7 @@ export async function startDataPlane(wish: DataPlaneWish): Promise<DataPlane> {
     ticker,
     sinks: [{ finished: (exchange) => recorded.push(record(exchange)) }, ...(wish.sinks ?? [])],
     onBug,
+    onLateFault: wish.onLateFault ?? (() => {}),
     outbound: outboundOf(config.value, wish.table ?? NO_ROUTES),
     affinity: null,
     way: new Way({ ...config.value, sandbox }),

@@ -166,11 +166,13 @@ function forwardedFor(lines: readonly string[]): string[] {
   return [...lines.slice(0, -1), last === "" ? "10.0.0.7" : `${last}, 10.0.0.7`];
 }
 
-/** RFC 9110 section 7.6.2. */
+/** RFC 9110 section 7.6.2. Ours: a larger count than ten digits hold becomes that. */
 function maxForwards(lines: readonly string[]): unknown {
-  const isCount = (line: string) => line !== "" && line.length <= 10 && !/[^0-9]/.test(line);
+  const isCount = (line: string) => line !== "" && !/[^0-9]/.test(line);
   if (lines.some((line) => isCount(line) && isZero(line))) return "forwards-used-up";
-  return lines.map((line) => (isCount(line) ? String(Number(line) - 1) : line));
+  return lines.map((line) =>
+    isCount(line) ? String(Math.min(Number(line) - 1, 9_999_999_999)) : line,
+  );
 }
 
 /** Whether a table may be taken, by the words of proxy/README.md and control's API. */
