@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, test } from "vitest";
 import {
   type ConfigError,
   collectProxySettings,
@@ -74,6 +74,19 @@ describe("the outbound side", () => {
   ])("names --%s where it is wrong", (setting, flags) => {
     expect(refuse(flags).setting).toBe(`--${setting}`);
   });
+});
+
+test("callees are as many as control lets one proxy watch, beside its own workload", () => {
+  const places = (count: number) =>
+    fileWith(Object.fromEntries(Array.from({ length: count }, (_, i) => [`shop/w${i}`, {}])));
+  const watched = { ...QUICK, mode: "outbound", upstream: undefined, table: undefined };
+  const with63 = { ...watched, control: "http://127.0.0.1:7070", callees: places(63) };
+  expect(accept(with63).outbound?.callees.size).toBe(63);
+  const refusal = refuse({ ...with63, callees: places(64) });
+  expect([refusal.setting, refusal.message]).toEqual([
+    "--callees",
+    expect.stringContaining("at most 63"),
+  ]);
 });
 
 describe("the configuration of a proxy", () => {

@@ -8,6 +8,7 @@ import { isDnsLabel, isWorkloadName } from "../core/workload.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import type { CalleePlaces } from "./routing/callees.ts";
 import { type Carrier, DEFAULT_CARRIERS, parseCarriers } from "./routing/carrier.ts";
+import type { EntryPlace } from "./routing/edge-entry.ts";
 import { checkPlaces } from "./routing/table-document.ts";
 
 /** Everything a proxy process is told, validated and frozen. */
@@ -49,7 +50,7 @@ export interface ProxyConfig {
   /** Networks whose tags are believed; tags of others are removed. */
   readonly trustTagsFrom: Networks;
   /** Edge: how a request from outside may name its key. */
-  readonly entries: readonly ("host" | "cookie" | "header")[];
+  readonly entries: readonly EntryPlace[];
   /** What becomes of request fields whose name has an underscore. */
   readonly underscoreFields: "forward" | "drop" | "reject";
   readonly accessLog: AccessLogConfig;
@@ -403,9 +404,16 @@ function readCallees(settings: Settings): CalleePlaces {
   const given = settings.read("callees");
   if (given === null) return new Map();
   const places = checkPlaces(parseFile(given));
-  if (places.ok) return places.value;
-  throw new ConfigError(given.name, `${given.value}: ${places.error}`);
+  if (!places.ok) throw new ConfigError(given.name, `${given.value}: ${places.error}`);
+  if (settings.read("control") !== null && places.value.size > WATCHED_CALLEES_MAX) {
+    const why = `${given.value} names ${places.value.size} workloads; with --control at most ${WATCHED_CALLEES_MAX}`;
+    throw new ConfigError(given.name, why);
+  }
+  return places.value;
 }
+
+/** Beside its own: control lets one proxy watch 64 workloads. */
+const WATCHED_CALLEES_MAX = 63;
 
 /** With interception: `original`, an IP address alone, whose port is the one dialled, or both. */
 function readDialled(given: Given): Address {

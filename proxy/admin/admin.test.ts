@@ -121,6 +121,18 @@ describe("admin", () => {
     });
   });
 
+  it("explains at an edge where a caller from outside would go", async () => {
+    await admin.stop();
+    await start({ mode: "edge" });
+    const fork = { decision: "fork", reason: "fork", key: "jane-42" };
+    expect(await explained({ host: "jane-42--shop.test" })).toMatchObject(fork);
+    expect(await explained({ cookie: "a=b; forklane-key=jane-42" })).toMatchObject(fork);
+    expect(await explained({ "forklane-key": "jane-42" })).toMatchObject(fork);
+    const none = { decision: "baseline", reason: "no-key" };
+    expect(await explained({ host: "shop.test" })).toMatchObject(none);
+    expect(await explained({ baggage: "sandbox=jane-42" })).toMatchObject(none);
+  });
+
   it.each([
     ["no JSON", "{"],
     ["null", "null"],

@@ -3,8 +3,9 @@ import type { ProxyConfig } from "../config.ts";
 import type { Calls } from "../routing/callees.ts";
 import { decide, decideAtFork } from "../routing/decide.ts";
 import type { Decision } from "../routing/decision.ts";
+import { readEntry } from "../routing/edge-entry.ts";
 import type { WorkloadTable } from "../routing/table.ts";
-import { type CarrierFields, readTag, type Tag } from "../routing/tag.ts";
+import { type CarrierFields, NO_TAG, readTag, type Tag } from "../routing/tag.ts";
 
 /**
  * Says where a request with these headers would go, and why, by the proxy's own decision.
@@ -38,19 +39,29 @@ export interface Explanation {
 export function explain(
   body: string,
   table: WorkloadTable,
-  config: Pick<ProxyConfig, "mode" | "carriers" | "sandbox">,
+  config: Pick<ProxyConfig, "mode" | "carriers" | "entries" | "sandbox">,
   calls: Calls | null = null,
 ): Result<Explanation, string> {
   const question = parseJson(body) as Question | null;
   const fields = parseHeaders(question);
   if (!fields.ok) return fields;
-  const tag = readTag(config.carriers, fields.value);
+  const tag = tagOf(fields.value, config);
   if (question?.callee !== undefined || config.mode === "outbound") {
     return explainCall(question?.callee, tag, calls);
   }
   const decision =
     config.sandbox === null ? decide(table, tag) : decideAtFork(table, tag, config.sandbox);
   return ok(explanationOf(table, tag, decision));
+}
+
+/** At an edge that of somebody outside, whose carriers are not believed. */
+function tagOf(
+  fields: CarrierFields,
+  { mode, carriers, entries }: Pick<ProxyConfig, "mode" | "carriers" | "entries">,
+): Tag {
+  if (mode !== "edge") return readTag(carriers, fields);
+  const hostAt = fields.find("host", 0);
+  return readEntry(entries, hostAt < 0 ? "" : fields.value(hostAt), fields)?.tag ?? NO_TAG;
 }
 
 interface Question {

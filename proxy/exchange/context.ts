@@ -8,6 +8,7 @@ import { FIELD, knownFieldByName } from "../message/known-field.ts";
 import { BaggageReader } from "../routing/baggage-line.ts";
 import type { Calls } from "../routing/callees.ts";
 import { type Carrier, carrierHeader } from "../routing/carrier.ts";
+import type { EntryPlace } from "../routing/edge-entry.ts";
 import type { WorkloadTable } from "../routing/table.ts";
 import type { EndpointChoice } from "../upstream/endpoint-choice.ts";
 import type { UpstreamPool } from "../upstream/pool.ts";
@@ -40,7 +41,7 @@ export interface ExchangeContext {
   ambiguousTags: number;
   readonly carriers: CarrierSet;
   readonly trustTagsFrom: Networks;
-  readonly entries: readonly ("host" | "cookie" | "header")[];
+  readonly entries: readonly EntryPlace[];
   readonly underscoreFields: UnderscoreRule;
   readonly limits: Limits;
   readonly clock: Clock;

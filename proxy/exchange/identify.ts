@@ -1,13 +1,12 @@
 import type { FieldList } from "../message/field-list.ts";
-import type { RequestHead } from "../message/head.ts";
 import type { HeadEdit } from "../message/head-edit.ts";
 import { FIELD } from "../message/known-field.ts";
 import type { DownstreamStream } from "../message/stream.ts";
 import { withMember, withoutMembers } from "../routing/baggage.ts";
 import type { BaggageLine } from "../routing/baggage-line.ts";
-import { type Carrier, carrierHeader, KEY_HEADER } from "../routing/carrier.ts";
-import { keyFromHost, keysFromCookie } from "../routing/edge-entry.ts";
-import { NO_TAG, parseTagValue, parseTagValues, readTag, type Tag } from "../routing/tag.ts";
+import { carrierHeader, KEY_HEADER } from "../routing/carrier.ts";
+import { keyFromHost, readEntry } from "../routing/edge-entry.ts";
+import { NO_TAG, readTag, type Tag } from "../routing/tag.ts";
 import type { CarrierSet, ExchangeContext } from "./context.ts";
 
 /**
@@ -31,7 +30,8 @@ export function identify(
     const tag = readCarriers(context, head.fields, baggage);
     if (tag !== NO_TAG || context.mode !== "edge") return tag;
   }
-  const entry = context.mode === "edge" ? readEntry(context, head) : null;
+  const entry =
+    context.mode === "edge" ? readEntry(context.entries, head.authority, head.fields) : null;
   if (hasCarrier || (head.fields.present & OWN_FIELDS) !== 0)
     removeTags(context, head.fields, edit);
   if (entry === null) return NO_TAG;
@@ -86,35 +86,6 @@ const OWN_FIELDS =
   (1 << FIELD.FORKLANE_TRACE) |
   (1 << FIELD.FORKLANE_FAULT) |
   (1 << FIELD.FORKLANE_OTHER);
-
-/** A tag that a request from outside names, and the host that it meant. */
-interface Entry {
-  readonly tag: Tag;
-  /** The host without the key; null where the key was not in it. */
-  readonly host: string | null;
-}
-
-/** Host, then header, then cookie: the more explicit one wins, and an empty one is none. */
-function readEntry(context: ExchangeContext, head: RequestHead): Entry | null {
-  const entries = context.entries;
-  const inHost = entries.includes("host") ? keyFromHost(head.authority) : null;
-  if (inHost !== null) return { tag: parseTagValue(inHost.key), host: inHost.host };
-  const inHeader = entries.includes("header") ? readTag(KEY_HEADER_ONLY, head.fields) : NO_TAG;
-  if (inHeader.kind !== "none") return { tag: inHeader, host: null };
-  const inCookie = entries.includes("cookie") ? tagInCookies(head.fields) : NO_TAG;
-  return inCookie.kind === "none" ? null : { tag: inCookie, host: null };
-}
-
-const KEY_HEADER_ONLY: readonly Carrier[] = [{ kind: "header", name: KEY_HEADER }];
-
-/** Of several the first wins, which for browsers is the one that fits best (RFC 6265 section 5.4). */
-function tagInCookies(fields: FieldList): Tag {
-  const keys: string[] = [];
-  for (let i = fields.find("cookie", 0); i >= 0; i = fields.find("cookie", i + 1)) {
-    keys.push(...keysFromCookie(fields.value(i)));
-  }
-  return parseTagValues(keys.reverse());
-}
 
 /** Takes every carrier and every field and member of ours out of a request. */
 export function removeTags(context: ExchangeContext, fields: FieldList, edit: HeadEdit): void {

@@ -1,15 +1,57 @@
 import { isRoutingKey } from "../../core/routing-key.ts";
 import { trimmed } from "./baggage.ts";
-import { KEY_HEADER } from "./carrier.ts";
-import { parseTagValue } from "./tag.ts";
+import { type Carrier, KEY_HEADER } from "./carrier.ts";
+import {
+  type CarrierFields,
+  NO_TAG,
+  parseTagValue,
+  parseTagValues,
+  readTag,
+  type Tag,
+} from "./tag.ts";
 
 /**
  * Reads the key with which a request enters at the edge, where it cannot carry baggage yet.
  *
- * Before: exchange/identify.ts. After: routing/tag.ts.
+ * Before: exchange/identify.ts, admin/explain.ts. After: routing/tag.ts.
  * Invariants: total; a host without a valid key is an ordinary host.
  * Once per request at the edge.
  */
+
+/** Where a request from outside may name a key. */
+export type EntryPlace = "host" | "cookie" | "header";
+
+/** A tag that a request from outside names, and the host that it meant. */
+export interface Entry {
+  readonly tag: Tag;
+  /** The host without the key; null where the key was not in it. */
+  readonly host: string | null;
+}
+
+/** Host, then header, then cookie: the more explicit one wins, and an empty one is none. */
+export function readEntry(
+  places: readonly EntryPlace[],
+  authority: string,
+  fields: CarrierFields,
+): Entry | null {
+  const inHost = places.includes("host") ? keyFromHost(authority) : null;
+  if (inHost !== null) return { tag: parseTagValue(inHost.key), host: inHost.host };
+  const inHeader = places.includes("header") ? readTag(KEY_HEADER_ONLY, fields) : NO_TAG;
+  if (inHeader.kind !== "none") return { tag: inHeader, host: null };
+  const inCookie = places.includes("cookie") ? tagInCookies(fields) : NO_TAG;
+  return inCookie.kind === "none" ? null : { tag: inCookie, host: null };
+}
+
+const KEY_HEADER_ONLY: readonly Carrier[] = [{ kind: "header", name: KEY_HEADER }];
+
+/** Of several the first wins, which for browsers is the one that fits best (RFC 6265 section 5.4). */
+function tagInCookies(fields: CarrierFields): Tag {
+  const keys: string[] = [];
+  for (let i = fields.find("cookie", 0); i >= 0; i = fields.find("cookie", i + 1)) {
+    keys.push(...keysFromCookie(fields.value(i)));
+  }
+  return parseTagValues(keys.reverse());
+}
 
 /** A host name that began with a key. */
 export interface KeyedHost {

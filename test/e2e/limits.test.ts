@@ -49,6 +49,19 @@ function edge(name: keyof Limits, max: number, fault: string, make: (n: number) 
   };
 }
 
+/** What a request fails with once `ms` have passed: nothing a millisecond before. */
+async function faultsAfter(plane: DataPlane, clock: HandClock, ms: number) {
+  (await open(plane)).write(GET);
+  await expect.poll(() => plane.pool.connections).toBe(1);
+  for (const step of [ms - 1, 1]) {
+    expect(plane.recorded).toEqual([]);
+    clock.ms += step;
+    // Twice: a connection may be there, and this process too busy to have noticed.
+    for (let i = 0; i < 2; i++) plane.ticker.tick();
+  }
+  return plane.recorded.map(({ fault }) => fault);
+}
+
 /** A GET whose head has `n` bytes. */
 function headOf(n: number): string {
   const around = "GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n".length;
@@ -57,7 +70,7 @@ function headOf(n: number): string {
 
 /** The timer that the kernel runs for connections whose own end is a port: `02:...` where it probes. */
 async function kernelTimer(port: number): Promise<string> {
-  if (process.platform !== "linux") return "02:00000000";
+  if (process.platform !== "linux") return "02:00001000";
   const own = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   const rows = (await readFile("/proc/net/tcp", "utf8"))
     .split("\n")
@@ -191,10 +204,18 @@ const REACH: Readonly<Record<keyof Limits, Reach>> = {
   },
   drainedBodyMs: async () => {
     const baseline = await listenRaw((socket) => void socket.once("data", () => socket.write(OK)));
-    const plane = await startDataPlane({ baseline, limits: { drainedBodyMs: SOON_MS } });
+    const clock = new HandClock();
+    const plane = await startDataPlane({ baseline, limits: { drainedBodyMs: 60_000 }, clock });
     const connection = await open(plane);
     connection.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n1");
     expect((await connection.response()).status).toBe(200);
+    clock.ms += 59_999;
+    plane.ticker.tick();
+    // Whoever comes later is served first, so it would be closed by now.
+    await get(plane.port);
+    expect(connection.closed).toBe("open");
+    clock.ms += 1;
+    plane.ticker.tick();
     await connection.until(() => false);
     expect(connection.closed).toBe("ended");
   },
@@ -252,7 +273,7 @@ const REACH: Readonly<Record<keyof Limits, Reach>> = {
     await expect.poll(() => plane.pool.connections).toBe(0);
   },
   upstreamFreshMs: async () => {
-    const limits = { upstreamFreshMs: 1_000, upstreamIdleMs: 60_000 };
+    const limits = { upstreamFreshMs: 3_000, upstreamIdleMs: 60_000 };
     const clock = new HandClock();
     const { plane, baseline } = await start(limits, OK, clock);
     const ask = async (ms: number, method: string) => {
@@ -261,21 +282,25 @@ const REACH: Readonly<Record<keyof Limits, Reach>> = {
       await get(plane.port, { method });
       return baseline.connections;
     };
-    expect([await ask(0, "GET"), await ask(1_000, "POST"), await ask(1_001, "PUT")]).toEqual([
+    expect([await ask(0, "GET"), await ask(3_000, "POST"), await ask(3_001, "PUT")]).toEqual([
       1, 1, 1,
     ]);
-    expect(await ask(1_001, "POST")).toBe(2);
+    expect(await ask(3_001, "POST")).toBe(2);
   },
   connectLocalMs: async () => {
-    const limits = { connectLocalMs: SOON_MS, connectMs: 60_000 };
-    const plane = await startDataPlane({ baseline: await startDeafUpstream(), limits });
-    expect(await answerTo(plane, GET)).toBe("connect-timeout");
+    const limits = { connectLocalMs: 60_000, connectMs: 90_000, upstreamWaitMs: 90_000 };
+    const clock = new HandClock();
+    const baseline = await startDeafUpstream();
+    const plane = await startDataPlane({ baseline, limits, clock });
+    expect(await faultsAfter(plane, clock, 60_000)).toEqual(["connect-timeout"]);
   },
   connectMs: async () => {
-    const limits = { connectLocalMs: 60_000, connectMs: SOON_MS };
+    const limits = { connectLocalMs: 30_000, connectMs: 60_000, upstreamWaitMs: 90_000 };
+    const clock = new HandClock();
     // The same machine by an address that is not known to be.
     const baseline = (await startDeafUpstream()).replace("127.0.0.1", "0.0.0.0");
-    expect(await answerTo(await startDataPlane({ baseline, limits }), GET)).toBe("connect-timeout");
+    const plane = await startDataPlane({ baseline, limits, clock });
+    expect(await faultsAfter(plane, clock, 60_000)).toEqual(["connect-timeout"]);
   },
   responseMs: async () => {
     const { plane } = await start({ responseMs: SOON_MS }, () => null);
@@ -306,6 +331,7 @@ const REACH: Readonly<Record<keyof Limits, Reach>> = {
     // Until what was sent is acknowledged another timer runs.
     for (const port of [sockets[0]?.remotePort ?? 0, plane.port]) {
       await expect.poll(async () => probesIn(await kernelTimer(port))).toBeLessThanOrEqual(60);
+      expect(probesIn(await kernelTimer(port))).toBeGreaterThan(DEFAULT_LIMITS.peerProbeMs / 1_000);
     }
   },
   tunnelIdleMs: async () => {
@@ -357,13 +383,24 @@ const REACH: Readonly<Record<keyof Limits, Reach>> = {
   },
   upstreamWaitMs: async () => {
     const { sockets, reply } = held();
-    const limits = { upstreamConnectionsMax: 1, upstreamWaitMs: SOON_MS };
-    const { plane } = await start(limits, reply);
+    const limits = { upstreamConnectionsMax: 1, upstreamWaitMs: 60_000 };
+    const clock = new HandClock();
+    const { plane } = await start(limits, reply, clock);
     const first = await open(plane);
     first.write(GET);
     await expect.poll(() => sockets.length).toBe(1);
-    expect(await answerTo(plane, GET)).toBe("pool-full");
-    expect([plane.pool.waiting, plane.pool.connections]).toEqual([0, 1]);
+    (await open(plane)).write(GET);
+    await expect.poll(() => plane.pool.waiting).toBe(1);
+    for (const [step, waiting] of [
+      [59_999, 1],
+      [1, 0],
+    ] as const) {
+      clock.ms += step;
+      plane.ticker.tick();
+      expect(plane.pool.waiting).toBe(waiting);
+    }
+    expect(plane.recorded.map(({ fault }) => fault)).toEqual(["pool-full"]);
+    expect(plane.pool.connections).toBe(1);
   },
   endpointSkipMs: async () => {
     const jane = await startUpstream(OK);
@@ -378,14 +415,14 @@ const REACH: Readonly<Record<keyof Limits, Reach>> = {
     const plane = await startDataPlane({
       baseline: NOBODY,
       table: { revision: 1, routes, known: [] },
-      limits: { endpointSkipMs: 1_000 },
+      limits: { endpointSkipMs: 3_000 },
       clock,
     });
     const { route } = plane.context.table.routes.get("jane-42") ?? {};
     if (route === null || route === undefined) throw new Error("no route");
     const goesTo = () => plane.context.choice.choose(route, [], plane.ticker.nowMs);
     for (let i = 0; i < 2; i++) await get(plane.port, { tag: "jane-42" });
-    clock.ms += 999;
+    clock.ms += 2_999;
     plane.ticker.tick();
     for (let i = 0; i < 4; i++) expect(goesTo()).toBe(jane.at);
     clock.ms += 1;
@@ -393,9 +430,19 @@ const REACH: Readonly<Record<keyof Limits, Reach>> = {
     expect([goesTo(), goesTo()]).toContain(NOBODY);
   },
   readBufferBytes: async () => {
-    const body = "0123456789".repeat(2_000);
-    const { plane } = await start({ readBufferBytes: 1_024 }, response(body));
-    expect((await get(plane.port)).body).toBe(body);
+    // What one read brings of a body without length becomes one chunk.
+    const body = "x".repeat(20_000);
+    const reply: Reply = (_request, socket) => {
+      socket.end(`HTTP/1.1 200 OK\r\n\r\n${body}`);
+      return null;
+    };
+    const largestChunk = async (limits: Partial<Limits>) => {
+      const { text } = await get((await start(limits, reply)).plane.port);
+      const sizes = [...text.matchAll(/\r\n([0-9a-f]+)\r\n(?=x)/g)];
+      return Math.max(...sizes.map(([, size = ""]) => Number.parseInt(size, 16)));
+    };
+    expect(await largestChunk({ readBufferBytes: 1_024 })).toBe(1_024);
+    expect(await largestChunk({})).toBeGreaterThan(1_024);
   },
 
   memoryClosePercent: async () => {

@@ -57,6 +57,20 @@ describe("the decision", () => {
     },
   );
 
+  test("of a fork is tried at three endpoints, and at no fourth", async () => {
+    const live = await startUpstream(response("live"));
+    const dead = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"];
+    const baseline = await startUpstream(response("baseline"));
+    const ask = async (at: readonly string[]) => {
+      const proxy = await startProxy({ baseline, forks: { "jane-42": { at } } });
+      const seen = await get(proxy.port, { tag: "jane-42" });
+      return seen.fields["forklane-fault"] ?? seen.body;
+    };
+    expect(await ask([...dead.slice(0, 2), live.at])).toBe("live");
+    expect(await ask([...dead, live.at])).toBe("fork-down; by=shop/cart");
+    expect([live.requests.length, baseline.requests.length]).toEqual([1, 0]);
+  });
+
   test("for differing duplicates is the last one, and a refusal where it is strict", async () => {
     const { proxy } = await shop();
     const loose = await get(proxy.port, { fields: ["baggage: sandbox=joe-7,sandbox=jane-42"] });
