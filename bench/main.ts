@@ -55,8 +55,16 @@ function benchCommand(): Command {
     .description("Runs one scenario on loopback and prints what it found.")
     .addArgument(new Argument("<scenario>").choices(Object.keys(SCENARIOS)))
     .option("--short", "one round of a second: shows that it runs, no figures worth reading")
-    .option("--rounds <n>", "how often each is measured (5; compare: 3)", wholeUpTo(ROUNDS_MAX))
-    .option("--seconds <n>", "of one measurement (3; compare: 2)", wholeUpTo(SECONDS_MAX))
+    .option(
+      "--rounds <n>",
+      "how often each is measured (default: what the scenario needs)",
+      wholeUpTo(ROUNDS_MAX),
+    )
+    .option(
+      "--seconds <n>",
+      "of one measurement (default: what the scenario needs)",
+      wholeUpTo(SECONDS_MAX),
+    )
     .option("--sandboxes <n>", "sandboxes in the tables", wholeUpTo(SANDBOXES_MAX), SANDBOXES)
     .addOption(new Option("--traffic <kind>", "only this one (default: both)").choices(TRAFFICS))
     .option(

@@ -13,8 +13,8 @@ export interface FaultRow {
   readonly source: FaultSource;
   /** Status to answer with, as long as no response was begun; 0: nobody is left to answer. */
   readonly status: number;
-  /** Whether the same request may be sent once more: never, on a reused connection only, always. */
-  readonly retry: "never" | "if-reused" | "always";
+  /** Whether the same request may be sent once more: never, or if its connection was a reused one. */
+  readonly retry: "never" | "if-reused";
   readonly meaning: string;
 }
 

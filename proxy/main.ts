@@ -13,7 +13,7 @@ import { checkStateDir } from "./watch/remember.ts";
 /**
  * Runs a proxy until it is told to stop: configuration, start, one line when ready, drain.
  *
- * Before: cli/commands/proxy.ts. After: proxy.ts.
+ * Before: own-process/main.ts, or cli/commands/proxy.ts where that cannot be. After: proxy.ts.
  * Resolves to the exit code: 0 stopped when told, 1 failed or stopped twice, 2 wrong settings, among
  * them an address that is taken and a state directory that cannot be written.
  */

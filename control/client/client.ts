@@ -220,11 +220,6 @@ export class ControlClient {
     return this.#json({ method: "POST", path: `/v1/runs/${encodeURIComponent(id)}/verdict`, body });
   }
 
-  /** Gets a run, and its verdict once it was judged. */
-  getRun(id: string): Promise<RunDocument> {
-    return this.#json({ method: "GET", path: `/v1/runs/${encodeURIComponent(id)}` });
-  }
-
   /** Tells whether control is up and has its state. */
   async isReady(): Promise<boolean> {
     try {

@@ -458,10 +458,10 @@ export class Http1DownstreamConnection
     const { fields } = head;
     const hasCoding = (fields.present & (1 << FIELD.TRANSFER_ENCODING)) !== 0;
     if (!head.hasBody) {
-      if (head.status === 204) dropKnown(head, edit, FIELD.CONTENT_LENGTH);
+      if (head.status === 204) edit.dropKnown(head.fields, FIELD.CONTENT_LENGTH);
       // RFC 9112 section 6.1: HTTP/1.0 knows no coding.
       const mayTell = head.status >= 300 && this.#minorVersion === 1;
-      if (hasCoding && !mayTell) dropKnown(head, edit, FIELD.TRANSFER_ENCODING);
+      if (hasCoding && !mayTell) edit.dropKnown(head.fields, FIELD.TRANSFER_ENCODING);
       return;
     }
     if (head.bodyBytes !== BODY_UNSIZED) return;
@@ -470,7 +470,7 @@ export class Http1DownstreamConnection
       if (!hasCoding) edit.add("transfer-encoding", "chunked");
       return;
     }
-    dropKnown(head, edit, FIELD.TRANSFER_ENCODING);
+    edit.dropKnown(head.fields, FIELD.TRANSFER_ENCODING);
     this.#sendsUntilClose = true;
     this.#keepsAlive = false;
   }
@@ -690,13 +690,6 @@ export function wantsKeepAlive(head: Http1RequestHead): boolean {
 
 /** RFC 9112 sections 6.1 and 6.2: a 1xx response has neither; somebody might believe them. */
 function dropFraming(head: ResponseHead, edit: HeadEdit): void {
-  dropKnown(head, edit, FIELD.CONTENT_LENGTH);
-  dropKnown(head, edit, FIELD.TRANSFER_ENCODING);
-}
-
-function dropKnown(head: ResponseHead, edit: HeadEdit, id: number): void {
-  if ((head.fields.present & (1 << id)) === 0) return;
-  for (let i = 0; i < head.fields.count; i++) {
-    if (head.fields.id(i) === id) edit.drop(i);
-  }
+  edit.dropKnown(head.fields, FIELD.CONTENT_LENGTH);
+  edit.dropKnown(head.fields, FIELD.TRANSFER_ENCODING);
 }

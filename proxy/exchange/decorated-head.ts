@@ -38,8 +38,8 @@ export function editResponseHead(
   forwardResponseHead(head, edit, isUpgrade);
   if (head.status < 200 && !isUpgrade) {
     // Ours is said with the final response; what comes before it can only be somebody else's.
-    dropField(head.fields, edit, FIELD.FORKLANE_DECISION);
-    dropField(head.fields, edit, FIELD.FORKLANE_TRACE);
+    edit.dropKnown(head.fields, FIELD.FORKLANE_DECISION);
+    edit.dropKnown(head.fields, FIELD.FORKLANE_TRACE);
     return;
   }
   // RFC 9110 section 6.6.1: who forwards a response without a date adds one.
@@ -58,8 +58,8 @@ function hasDate({ fields }: ResponseHead, edit: HeadEdit): boolean {
 }
 
 function addInside(exchange: Decorated, head: ResponseHead, edit: HeadEdit): void {
-  dropField(head.fields, edit, FIELD.FORKLANE_DECISION);
-  dropField(head.fields, edit, FIELD.FORKLANE_TRACE);
+  edit.dropKnown(head.fields, FIELD.FORKLANE_DECISION);
+  edit.dropKnown(head.fields, FIELD.FORKLANE_TRACE);
   if (exchange.tagText === "") return;
   edit.addWritten(decisionLine(exchange));
   if (exchange.place.isEntry) addTrace(exchange.place, edit);
@@ -73,8 +73,8 @@ function addToCaller(exchange: Decorated, head: ResponseHead, edit: HeadEdit): v
   if (exchange.workload === "") return;
   const { fields } = head;
   const said = exchange.tagText === "" ? null : knownValue(fields, FIELD.FORKLANE_DECISION);
-  dropField(fields, edit, FIELD.FORKLANE_DECISION);
-  dropField(fields, edit, FIELD.FORKLANE_TRACE);
+  edit.dropKnown(fields, FIELD.FORKLANE_DECISION);
+  edit.dropKnown(fields, FIELD.FORKLANE_TRACE);
   if (exchange.tagText === "") return;
   const isOfCallee = said?.startsWith(`${exchange.workload};`) === true;
   if (isOfCallee) edit.add("forklane-decision", said);
@@ -95,13 +95,13 @@ function addAtEdge(
   const { fields } = head;
   const mayHaveSeen = exchange.tagText !== "" && knewKey(exchange.decision);
   if (!mayHaveSeen) {
-    dropField(fields, edit, FIELD.FORKLANE_DECISION);
-    dropField(fields, edit, FIELD.FORKLANE_TRACE);
+    edit.dropKnown(fields, FIELD.FORKLANE_DECISION);
+    edit.dropKnown(fields, FIELD.FORKLANE_TRACE);
   } else if ((fields.present & (1 << FIELD.FORKLANE_DECISION)) === 0) {
     edit.addWritten(decisionLine(exchange));
   }
   if (mayHaveSeen && exchange.place.isEntry) {
-    dropField(fields, edit, FIELD.FORKLANE_TRACE);
+    edit.dropKnown(fields, FIELD.FORKLANE_TRACE);
     addTrace(exchange.place, edit);
   }
   guardCaches(context, exchange, head, edit);
@@ -186,11 +186,4 @@ function writeDecision(workload: string, decision: Decision, revision: string): 
   const keyPart = key === null ? "" : ` key=${key};`;
   const collisionPart = collision === null ? "" : `; collision=${collision}`;
   return `${workload}; ${outcome};${keyPart} reason=${reason}; rev=${revision || "none"}${collisionPart}`;
-}
-
-function dropField(fields: FieldList, edit: HeadEdit, id: number): void {
-  if ((fields.present & (1 << id)) === 0) return;
-  for (let i = 0; i < fields.count; i++) {
-    if (fields.id(i) === id) edit.drop(i);
-  }
 }

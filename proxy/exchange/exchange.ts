@@ -132,7 +132,7 @@ export class Exchange
       applyUnderscoreRule(this.#context.underscoreFields, fields, requestEdit);
     if (fault !== null) this.#answerAndClose(fault);
     else if (this.decision.outcome === "refused") this.#answer(this.decision.reason as FaultCode);
-    else this.#connect(this.#firstEndpoint(), this.#isRepeatable() ? "any" : "recent");
+    else this.#connect(this.#nextEndpoint(), this.#isRepeatable() ? "any" : "recent");
     this.#isBeginning = false;
   }
 
@@ -174,7 +174,7 @@ export class Exchange
   }
 
   /** A fork's own proxy delivers to its own service, whatever the table says of endpoints. */
-  #firstEndpoint(): string | null {
+  #nextEndpoint(): string | null {
     const { route } = this.decision;
     if (this.decision.outcome !== "fork" || route === null || this.#context.sandbox !== null) {
       return this.#baseline;
@@ -228,7 +228,7 @@ export class Exchange
     this.#triedEndpoints = [...this.#triedEndpoints, this.endpoint ?? ""];
     this.#context.choice.refused(this.endpoint ?? "", this.#context.ticker.nowMs);
     const hasTriesLeft = this.#triedEndpoints.length < ENDPOINT_TRIES_MAX;
-    this.#connect(hasTriesLeft ? this.#firstEndpoint() : null, "new");
+    this.#connect(hasTriesLeft ? this.#nextEndpoint() : null, "new");
   }
 
   #goesToFork(): boolean {

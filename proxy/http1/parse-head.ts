@@ -15,7 +15,8 @@ import {
  * Before: downstream/http1-connection.ts or upstream/http1-connection.ts. After: http1/framing.ts.
  * Invariant: refuses, never repairs: bare CR or LF, obs-fold, white space before a colon, control
  * bytes, an unknown version. What is accepted, every strict parser reads in the same way.
- * Hot path: each byte is looked at once, also when the head arrives in pieces; nothing allocated.
+ * Hot path: each byte is scanned for line ends once, and parsed once, also when the head arrives in
+ * pieces; nothing allocated.
  */
 export const INCOMPLETE = 0;
 export const COMPLETE = 1;

@@ -8,7 +8,7 @@ const CHECK_MS = 1_000;
 /**
  * Looks at the memory in use, and says what has to be given up for those in progress to finish.
  *
- * Before: proxy/proxy.ts. After: exchange/exchange.ts, downstream/http1-connection.ts.
+ * Before: proxy/sides.ts. After: exchange/exchange.ts, downstream/http1-connection.ts.
  * Invariant: what is in progress goes on; first connections are told to close, then new requests and
  * connections are refused: `overloaded`.
  */

@@ -6,7 +6,7 @@ import type { Limits } from "../limits.ts";
  *
  * Before: proxy/proxy.ts. After: listener/listener.ts.
  * Invariant: callers, of all listeners, get at most half of them, since each may need an upstream connection too: so
- * they cannot take what those in progress need (CVE class 26, file descriptors used up).
+ * they cannot take what those in progress need.
  */
 export function fitToOpenFiles(
   limits: Limits,

@@ -50,6 +50,14 @@ export class HeadEdit {
     this.#touch(index, DROPPED);
   }
 
+  /** Drops every line of one of the known fields (message/known-field.ts). */
+  dropKnown(fields: FieldList, id: number): void {
+    if ((fields.present & (1 << id)) === 0) return;
+    for (let i = 0; i < fields.count; i++) {
+      if (fields.id(i) === id) this.drop(i);
+    }
+  }
+
   replace(index: number, value: string): void {
     this.#touch(index, REPLACED);
     this.#values[index] = value;

@@ -13,7 +13,7 @@ import type { HeadEdit } from "./head-edit.ts";
 
 /** What became of bytes that were passed on. */
 export const FLOW = {
-  /** The kernel has them: their buffer may be used again. */
+  /** Nobody refers to them any more, the kernel has them or a copy waits: their buffer may be used again. */
   FLUSHED: 0,
   /** They are still referred to: their buffer must not be written to again. */
   HELD: 1,
@@ -95,7 +95,7 @@ export interface UpstreamStream {
   resumeResponse(): void;
   /** Gives the connection up; nothing more is heard of it. */
   abort(): void;
-  /** After onTunnel: the connection for opaque bytes. */
+  /** After onSwitchingHead: the connection for opaque bytes. */
   openTunnel(): TunnelEnd;
 }
 

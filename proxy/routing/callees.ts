@@ -6,7 +6,7 @@ import { parseTagValue, type Tag } from "./tag.ts";
 /**
  * Whom a call is for: the name or the address that a caller used, to the workload behind it.
  *
- * Before: exchange/callee.ts. After: routing/decide.ts.
+ * Before: exchange/outbound-call.ts. After: routing/decide.ts.
  * Invariants: what two workloads claim belongs to neither; a name with a port is that port only.
  * Made once per table; a lookup is one or two looks into a map.
  */

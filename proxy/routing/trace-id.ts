@@ -3,7 +3,7 @@ import type { CarrierFields } from "./tag.ts";
 /**
  * Reads the trace id that other tracers put on a request, to correlate; never creates or changes it.
  *
- * Before: exchange/exchange.ts. After: telemetry/.
+ * Before: exchange/trace-affinity.ts, telemetry/hop-record-line.ts. After: nothing.
  * Invariant: total; what is malformed or all zeros is no trace id.
  * Once per tagged or sampled request.
  */

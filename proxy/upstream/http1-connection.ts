@@ -29,8 +29,8 @@ import {
  * One HTTP/1.1 connection to an upstream: one exchange after another, read by read.
  *
  * Before: upstream/pool.ts. After: http1/parse-head.ts for what comes back.
- * Invariant: the read buffer is used again only when all bytes of the read before are with the
- * kernel; otherwise the next read gets another buffer. A byte that nobody asked for closes it; so does
+ * Invariant: the read buffer is used again only when nobody refers to bytes of the read before; otherwise
+ * the next read gets another buffer. A byte that nobody asked for closes it; so does
  * a bug of ours, with the exchange that it carries and no other one.
  * Hot path. The buffer is small until a read fills it: most responses are, and connections are many.
  */

@@ -223,7 +223,7 @@ export class Reporter {
   }
 }
 
-/** Control understood the batch and will never take it; 401, 403, 408 and 429 may pass. */
+/** Control understood the batch and will never take it; 401, 403, 404, 408 and 429 may pass. */
 function isFinal(status: number): boolean {
   return status >= 400 && status < 500 && ![401, 403, 404, 408, 429].includes(status);
 }

@@ -37,7 +37,7 @@ export interface DataPlane {
   readonly context: ExchangeContext;
   /** Every finished exchange, in the order in which they ended. */
   readonly recorded: readonly Recorded[];
-  /** Puts another table in place, as proxy.ts does. */
+  /** Puts another table in place, as sides.ts does. */
   useTable(document: TableDocument): void;
 }
 
