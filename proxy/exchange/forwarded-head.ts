@@ -28,7 +28,9 @@ export function forwardRequestHead(
 ): FaultCode | null {
   const fields = head.fields;
   // RFC 9112 section 3.2: what we send is HTTP/1.1, and has a Host, also for an HTTP/1.0 caller.
-  if ((fields.present & (1 << FIELD.HOST)) === 0) edit.add("host", head.authority || upstream);
+  if ((fields.present & (1 << FIELD.HOST)) === 0 && !edit.hasAdded("host")) {
+    edit.add("host", head.authority || upstream);
+  }
   if ((fields.present & HOP_BY_HOP) === 0) return null;
   const options = connectionOptions(fields);
   if (options.length > CONNECTION_OPTIONS_MAX) return "field-protected";

@@ -1,4 +1,5 @@
 import type { FieldList } from "../message/field-list.ts";
+import type { RequestHead } from "../message/head.ts";
 import type { HeadEdit } from "../message/head-edit.ts";
 import { FIELD } from "../message/known-field.ts";
 import type { DownstreamStream } from "../message/stream.ts";
@@ -35,7 +36,7 @@ export function identify(
   if (hasCarrier || (head.fields.present & OWN_FIELDS) !== 0)
     removeTags(context, head.fields, edit);
   if (entry === null) return NO_TAG;
-  if (entry.host !== null) restoreHost(head.fields, edit, entry.host);
+  if (entry.host !== null) restoreHost(head, edit, entry.host);
   if (entry.tag.kind === "keys") carryTag(context, head.fields, edit, entry.tag);
   return entry.tag;
 }
@@ -194,7 +195,7 @@ export function setMember(
 }
 
 /** The application sees the host that it is known by; `x-forwarded-host` keeps the other. */
-function restoreHost(fields: FieldList, edit: HeadEdit, host: string): void {
+function restoreHost({ fields, authority }: RequestHead, edit: HeadEdit, host: string): void {
   const at = fields.find("host", 0);
   for (
     let i = fields.find("x-forwarded-host", 0);
@@ -203,6 +204,8 @@ function restoreHost(fields: FieldList, edit: HeadEdit, host: string): void {
   ) {
     edit.drop(i);
   }
-  edit.add("x-forwarded-host", fields.value(at));
-  edit.replace(at, host);
+  edit.add("x-forwarded-host", authority);
+  // HTTP/1.0 may have named it in its target alone.
+  if (at < 0) edit.add("host", host);
+  else edit.replace(at, host);
 }

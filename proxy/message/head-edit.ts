@@ -160,6 +160,14 @@ export class HeadEdit {
     return false;
   }
 
+  /** Whether a field of that name was added. */
+  hasAdded(name: string): boolean {
+    for (let i = 0; i < this.#addedCount; i++) {
+      if (this.#added[i]?.name === name) return true;
+    }
+    return false;
+  }
+
   isKept(index: number): boolean {
     return this.#actions[index] === 0;
   }

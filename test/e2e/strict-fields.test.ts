@@ -80,6 +80,25 @@ test.each([
   });
 });
 
+test("a key in the host that HTTP/1.0 names in its target alone is taken out of it", async () => {
+  const jane = await startUpstream(response("jane"));
+  const baseline = await startUpstream(response("baseline"));
+  const forks = { "jane-42": { at: jane } };
+  const proxy = await startProxy({ baseline, forks, flags: { mode: "edge" } });
+  const seen = await sendRaw(
+    proxy.port,
+    "GET http://jane-42--shop.test/x HTTP/1.0\r\nX-Forwarded-Host: evil\r\nX-A: 1\r\n\r\n",
+  );
+  expect(seen.body).toBe("jane");
+  const lines = jane.requests[0]?.head.split("\r\n") ?? [];
+  expect(lines.filter((line) => /^(?:GET|x-|host:)/i.test(line))).toEqual([
+    "GET /x HTTP/1.1",
+    "X-A: 1",
+    "x-forwarded-host: jane-42--shop.test",
+    "host: shop.test",
+  ]);
+});
+
 test("Max-Forwards is counted down for OPTIONS and TRACE, and for nobody else", async () => {
   const options = "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 2\r\n\r\n";
   expect((await passedUp(options)).lines).toEqual(["Host: a", "Max-Forwards: 1"]);
