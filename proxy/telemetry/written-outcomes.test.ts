@@ -38,3 +38,23 @@ test("exchanges that are alike get the same bytes, and what differs in one fact 
     expect(written).toBeGreaterThan(before);
   }
 });
+
+test("what was written of a long method is not kept: there are as many decisions as keys", () => {
+  const shared = decision({});
+  let written = 0;
+  const outcomes = new WrittenOutcomes(({ method }) => {
+    written++;
+    return method;
+  });
+  for (const [method, times] of [
+    ["M".repeat(32), 1],
+    ["M".repeat(33), 2],
+  ] as const) {
+    written = 0;
+    for (let i = 0; i < 2; i++) {
+      const bytes = outcomes.of(taggedExchange({ decision: shared, method }));
+      expect(Buffer.from(bytes).toString()).toBe(method);
+    }
+    expect(written).toBe(times);
+  }
+});

@@ -7,7 +7,8 @@ import { asciiBytes } from "./ascii-line.ts";
  * alike.
  *
  * Before: access-log-line.ts, hop-record-line.ts. After: ascii-line.ts.
- * Invariant: what `write` reads of an exchange is compared here, all of it: SharedFacts is its parameter.
+ * Invariants: what `write` reads of an exchange is compared here, all of it: SharedFacts is its parameter;
+ * no long method is kept.
  * Hot path of tagged traffic: decisions are shared by many exchanges, and most of these are alike, so it is
  * one lookup, and comparisons that mostly find the same object.
  */
@@ -25,10 +26,15 @@ export class WrittenOutcomes {
     if (before !== undefined && isAlike(before.facts, exchange)) return before.bytes;
     const facts = factsOf(exchange);
     const bytes = asciiBytes(this.#write(facts));
-    this.#written.set(exchange.decision, { facts, bytes });
+    if (facts.method.length <= KEPT_METHOD_CHARS_MAX) {
+      this.#written.set(exchange.decision, { facts, bytes });
+    }
     return bytes;
   }
 }
+
+/** Longest method that is kept: callers choose it, and a table of 10,000 keys has as many decisions. */
+const KEPT_METHOD_CHARS_MAX = 32;
 
 /** What many exchanges have in common. */
 export type SharedFacts = Pick<
