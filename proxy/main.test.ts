@@ -1,5 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
 import net, { type AddressInfo } from "node:net";
@@ -65,19 +66,22 @@ afterEach(async () => {
   await rm(dir, { recursive: true });
 });
 
-function run(flags: Flags): Run {
+/** `stderr`: where its log goes in place of `Run.stderr`. */
+function run(flags: Flags, stderr: number | null = null): Run {
   const { port } = upstream.address() as AddressInfo;
   const quick = { listen: "127.0.0.1:0", upstream: `127.0.0.1:${port}`, workload: "shop/cart" };
   const words = JSON.stringify({ ...quick, ...flags });
   const main = new URL("main.ts", import.meta.url).href;
-  const child = spawn(process.execPath, [path.join(dir, "run.mjs"), main, words]);
+  const child = spawn(process.execPath, [path.join(dir, "run.mjs"), main, words], {
+    stdio: ["pipe", "pipe", stderr ?? "pipe"],
+  }) as ChildProcessWithoutNullStreams;
   // "close" comes after the last byte of what it said, "exit" may come before it.
   const exit = once(child, "close").then(([code]) => code as number | null);
   const started: Run = { child, exit, stdout: "", stderr: "" };
   child.stdout.on("data", (piece: Buffer) => {
     started.stdout += piece.toString();
   });
-  child.stderr.on("data", (piece: Buffer) => {
+  child.stderr?.on("data", (piece: Buffer) => {
     started.stderr += piece.toString();
   });
   runs.push(started);
@@ -98,6 +102,32 @@ function get(address: string, headers: Flags = {}): Promise<string> {
       .on("error", reject);
   });
 }
+
+it.each(["gone", "full"])(
+  "serves on, and stops in order, where the reader of its log is %s",
+  async (reader) => {
+    const table = path.join(dir, "table.json");
+    await writeFile(table, JSON.stringify({ revision: 1, routes: {}, known: [] }));
+    const full = reader === "full" ? openSync("/dev/full", "w") : null;
+    const started = run({ table, limit: "drainAcceptMs=1" }, full);
+    const ready = await readyAt(started);
+    const exit = once(started.child, "exit");
+    if (full === null) {
+      started.child.stdout.destroy();
+      started.child.stderr?.destroy();
+    } else closeSync(full);
+    const ask = async () => (await fetch(`http://${ready}/x`)).text();
+    for (let revision = 2; revision < 4; revision++) {
+      // A table that cannot be taken is worth a line, and so is one that can behind it.
+      await writeFile(table, "no table");
+      expect(await ask()).toBe("baseline /x");
+      await writeFile(table, JSON.stringify({ revision, routes: {}, known: [] }));
+      expect(await ask()).toBe("baseline /x");
+    }
+    started.child.kill("SIGTERM");
+    expect((await exit)[0]).toBe(0);
+  },
+);
 
 describe("a proxy process", () => {
   it("serves, reports what it saw, drains on SIGTERM, and exits 0", async () => {

@@ -7,7 +7,7 @@ import type { DrainOptions } from "./listener/listener.ts";
 import { createProxy } from "./proxy.ts";
 import { hasBothSides } from "./sides.ts";
 import { giveBackMemoryOfStart, keepHeapSmall } from "./small-heap.ts";
-import { stderrLog } from "./stderr-log.ts";
+import { outliveReaders, sayTo, stderrLog } from "./stderr-log.ts";
 import { checkStateDir } from "./watch/remember.ts";
 
 /**
@@ -20,6 +20,7 @@ import { checkStateDir } from "./watch/remember.ts";
 export async function runProxy(
   flags: Readonly<Record<string, string | undefined>>,
 ): Promise<number> {
+  outliveReaders();
   const config = readProxyConfig(flags);
   if (!config.ok) return complain(config.error.message, 2);
   keepHeapSmall();
@@ -27,7 +28,7 @@ export async function runProxy(
   if (!started.ok) return complain(started.error.message, started.error.exitCode);
   giveBackMemoryOfStart();
   const stop = new StopSignals();
-  process.stdout.write(`${readyLine(config.value, started.value)}\n`);
+  sayTo(process.stdout, `${readyLine(config.value, started.value)}\n`);
   const retireMs = await Promise.race([
     stop.first.then(() => null),
     started.value.succeeded ?? NEVER,
@@ -178,6 +179,6 @@ class StopSignals {
 const STDERR_LOG = stderrLog();
 
 function complain(message: string, exitCode: number): number {
-  process.stderr.write(`forklane proxy: ${message}\n`);
+  sayTo(process.stderr, `forklane proxy: ${message}\n`);
   return exitCode;
 }

@@ -10,5 +10,19 @@ export function stderrLog(prefix = ""): {
 }
 
 function writeLine(level: string, message: string): void {
-  process.stderr.write(`${new Date().toISOString()} ${level} ${message}\n`);
+  sayTo(process.stderr, `${new Date().toISOString()} ${level} ${message}\n`);
+}
+
+/** Writes to standard output or error; what nobody takes is lost, and harms nothing. */
+export function sayTo(stream: NodeJS.WriteStream, text: string): void {
+  try {
+    stream.write(text);
+  } catch {
+    // A file on a full disk throws at once; a pipe whose reader has gone tells later (below).
+  }
+}
+
+/** From now on a reader of standard output or error that goes away is no reason to end. */
+export function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 }

@@ -3,7 +3,7 @@ import { ConfigError, readProxyConfig } from "./config.ts";
 import type { DrainOptions } from "./listener/listener.ts";
 import { createProxy, type RunningProxy } from "./proxy.ts";
 import { giveBackMemoryOfStart, keepHeapSmall } from "./small-heap.ts";
-import { stderrLog } from "./stderr-log.ts";
+import { outliveReaders, stderrLog } from "./stderr-log.ts";
 import {
   type FromWorker,
   type Settings,
@@ -51,6 +51,7 @@ for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR2"] as const) {
 async function start(settings: Settings, index: number): Promise<void> {
   process.title = `forklane worker ${index}`;
   keepHeapSmall();
+  outliveReaders();
   const config = readProxyConfig(settings, {});
   if (!config.ok) return fail(config.error);
   try {
