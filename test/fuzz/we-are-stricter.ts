@@ -203,6 +203,7 @@ export const WE_ARE_STRICTER: readonly NodeRule[] = [
 ];
 
 const HOST = /^(?:[\w.~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/;
+
 /** Whether a byte is there that is neither visible, nor space, nor tab, nor obs-text. */
 function hasControl(line: string): boolean {
   return [...line].some((byte) => (byte < " " && byte !== "\t") || byte === "\x7f");
