@@ -44,7 +44,8 @@ export const PEERS: readonly Peer[] = [
     config: haproxyConfig,
     args: (folder) => ["-db", "-q", "-f", join(folder, "haproxy.cfg")],
     // Malformed trailers are passed on or refused by how they come to lie in its buffer.
-    unsteady: /^(?:trailers\/no-field-line|framing\/bad-trailers)\//,
+    unsteady:
+      /^(?:(?:trailers|framing\/bad-with-head)\/no-field-line|framing\/bad-trailers)(?:\/|$)/,
   },
   {
     name: "envoy",
