@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import http from "node:http";
 import net from "node:net";
 import { text } from "node:stream/consumers";
@@ -19,9 +20,16 @@ const TABLE = parseTable(
 let admin: Admin;
 let address: Address;
 let notReady: string | null;
+/** Texts of metrics that were begun, and what each of them waits for. */
+let texts: number;
+let wait: Promise<void>;
+let shown: string;
 
 beforeEach(async () => {
   notReady = null;
+  texts = 0;
+  wait = Promise.resolve();
+  shown = "forklane_up 1\n";
   await start({});
 });
 afterEach(() => admin.stop());
@@ -42,10 +50,17 @@ function newAdmin(flags: Readonly<Record<string, string>>, listen: Address): Adm
     listen,
     table: () => table,
     notReady: () => notReady,
-    metrics: async () => ({ contentType: "text/plain; version=0.0.4", text: "forklane_up 1\n" }),
+    metrics: async () => {
+      texts++;
+      await wait;
+      return { contentType: "text/plain; version=0.0.4", text: shown };
+    },
     facts: () => ({ state: "current" }),
   });
 }
+
+/** More than the sockets of both ends hold. */
+const ANSWER_BYTES = 64 * 1024 * 1024;
 
 interface Answer {
   readonly status: number;
@@ -163,6 +178,43 @@ describe("admin", () => {
     expect((await ask("/explain")).status).toBe(405);
     expect((await ask("/readyz", { method: "HEAD" })).status).toBe(200);
   });
+
+  it("answers one request of a connection, however many come at once, and closes it", async () => {
+    const question = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    const socket = net.connect(address.port, address.host);
+    socket.write(question.repeat(100));
+    const answered = await text(socket);
+    expect(answered.match(/^HTTP\/1\.1 .*/gm)).toEqual(["HTTP/1.1 200 OK"]);
+    expect(answered).toMatch(/\r\nConnection: close\r\n/i);
+    expect(texts).toBe(1);
+  });
+
+  it("makes one text of metrics for all who ask while it is made", async () => {
+    const making = Promise.withResolvers<void>();
+    wait = making.promise;
+    const asked = [ask("/metrics"), ask("/metrics"), ask("/metrics")];
+    await expect.poll(() => texts).toBe(1);
+    await ask("/healthz");
+    making.resolve();
+    const answers = await Promise.all(asked);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect(texts).toBe(1);
+    await ask("/metrics");
+    expect(texts).toBe(2);
+  });
+
+  it("closes after a while who sends no whole request, or does not take the answer", async () => {
+    shown = "a".repeat(ANSWER_BYTES);
+    const deaf = net.connect(address.port, address.host);
+    deaf.write("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    await once(deaf, "readable");
+    const slow = net.connect(address.port, address.host);
+    slow.write("GET /healthz HTTP/1.1\r\na: ");
+    const drip = setInterval(() => slow.write("a"), 100);
+    slow.on("error", () => undefined).on("close", () => clearInterval(drip));
+    expect(await text(slow)).toBe("");
+    expect((await text(deaf)).length).toBeLessThan(ANSWER_BYTES);
+  }, 20_000);
 
   it("takes a limited number of connections", async () => {
     const sockets = Array.from({ length: 70 }, () => net.connect(address.port, address.host));

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { AddressInfo, BoundSocket } from "node:net";
+import type { AddressInfo, BoundSocket, Socket } from "node:net";
 import { isIP } from "node:net";
 import type { Address } from "../../core/address.ts";
 import type { ProxyConfig } from "../config.ts";
@@ -13,7 +13,8 @@ import { explain } from "./explain.ts";
  *
  * Before: proxy.ts. After: explain.ts, telemetry. Not on the request path; binds only where told.
  * Invariants: only a Host that is an address or localhost is answered, so that a web page cannot reach
- * it under a name of its own (DNS rebinding); no answer holds a secret.
+ * it under a name of its own (DNS rebinding); no answer holds a secret; what is asked here costs traffic
+ * little: one request for a connection, one text of metrics at a time.
  */
 
 /** Not imported, for the reason in watch/control-api.ts: the ES module loads undici. */
@@ -25,8 +26,14 @@ const BODY_BYTES_MAX = 64 * 1024;
 /** Connections at a time: a scraper, probes, a person. */
 const CONNECTIONS_MAX = 64;
 
-/** From a request's first byte to its last. */
-const REQUEST_TIMEOUT_MS = 5_000;
+/** From a connection's begin to its end: one request, and its answer. */
+const CONNECTION_MS = 5_000;
+
+/**
+ * One request for a connection, which closes behind its answer: who sends many at once, and reads nothing,
+ * would have as many answers made and kept, and traffic would wait for it.
+ */
+const REQUESTS_PER_CONNECTION_MAX = 1;
 
 /** What admin shows. */
 export interface AdminOptions {
@@ -46,20 +53,24 @@ export interface AdminOptions {
   facts?(): Readonly<Record<string, unknown>>;
 }
 
-/** See above. */
+/** A server of its own, for operators. */
 export class Admin {
   readonly #options: AdminOptions;
   readonly #server: Server;
+  /** The text of metrics while it is being made: those who ask meanwhile get the same. */
+  #metrics: ReturnType<AdminOptions["metrics"]> | null = null;
 
   constructor(options: AdminOptions) {
     this.#options = options;
-    this.#server = http.createServer(
-      { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
-      (request, response) => {
-        this.#answer(request, response).catch(() => response.destroy());
-      },
-    );
+    this.#server = http.createServer((request, response) => {
+      this.#answer(request, response).catch(() => response.destroy());
+    });
     this.#server.maxConnections = CONNECTIONS_MAX;
+    this.#server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION_MAX;
+    this.#server.on("connection", (socket: Socket) => {
+      const late = setTimeout(() => socket.destroy(), CONNECTION_MS).unref();
+      socket.once("close", () => clearTimeout(late));
+    });
   }
 
   /** Binds, and says where; rejects with Node's error if it cannot. */
@@ -102,7 +113,7 @@ export class Admin {
       case "/readyz":
         return this.#answerReady(response);
       case "/metrics": {
-        const { contentType, text } = await this.#options.metrics();
+        const { contentType, text } = await this.#metricsOnce();
         return send(response, 200, contentType, text);
       }
       case "/config":
@@ -113,6 +124,13 @@ export class Admin {
       default:
         return await this.#answerExplain(request, response);
     }
+  }
+
+  #metricsOnce(): ReturnType<AdminOptions["metrics"]> {
+    this.#metrics ??= this.#options.metrics().finally(() => {
+      this.#metrics = null;
+    });
+    return this.#metrics;
   }
 
   #answerReady(response: ServerResponse): void {
@@ -183,6 +201,7 @@ function send(response: ServerResponse, status: number, type: string, text: stri
   response.writeHead(status, {
     "content-type": type,
     "content-length": Buffer.byteLength(text),
+    connection: "close",
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
   });
@@ -196,7 +215,6 @@ function sendJson(response: ServerResponse, status: number, body: unknown): void
 /** RFC 9457. */
 function sendProblem(response: ServerResponse, status: number, detail: string): void {
   const text = `${JSON.stringify({ status, title: http.STATUS_CODES[status], detail })}\n`;
-  response.setHeader("connection", "close");
   send(response, status, "application/problem+json", text);
 }
 
