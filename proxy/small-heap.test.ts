@@ -78,3 +78,17 @@ test("what became garbage late is collected sooner, unless a flag says when", ()
   };
   expect(oldMb(["--heap-growing-percent=300"])).toBeGreaterThan(1.5 * oldMb([]));
 });
+
+test("a small buffer that is kept holds no more than 8 KiB and what Node adds", () => {
+  const heldBytes = printed(
+    [],
+    `
+      import { keepHeapSmall } from ${JSON.stringify(MODULE)};
+      keepHeapSmall();
+      // The slab that Node began with is used up first.
+      for (let i = 0; i < 100; i++) Buffer.allocUnsafe(4000);
+      console.log(Buffer.allocUnsafe(100).buffer.byteLength);
+    `,
+  );
+  expect(Number(heldBytes)).toBeLessThan(9 * 1024);
+});

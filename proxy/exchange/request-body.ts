@@ -1,17 +1,19 @@
 import type { Trailers } from "../message/field-list.ts";
+import { GrowingBytes } from "../message/growing-bytes.ts";
 
 /**
  * The request body as far as it may have to be sent (again): kept until the limit, then let go.
  *
  * Before: the downstream connection. After: the upstream connection.
- * Invariant: bounded; once let go, the request can no longer be sent once more. Small pieces are
- * joined, or chunks of one byte would hold a hundred times what they say.
+ * Invariants: bounded; once let go, the request can no longer be sent once more. What is kept holds no more
+ * memory than twice what it says, and the first read: a small piece is copied, since the buffer that it is
+ * part of would stay with it.
  */
 export class RequestBody {
   readonly #bytesMax: number;
   #pieces: Buffer[] = NO_PIECES;
-  /** How many of them, from the first, are joined already. */
-  #joined = 0;
+  /** Small pieces in one, the last of the pieces; null if the last one stays as it came. */
+  #joined: GrowingBytes | null = null;
   keptBytes = 0;
   isReplayable: boolean;
   hasEnded = false;
@@ -27,6 +29,10 @@ export class RequestBody {
 
   /** What is kept, in order. */
   get pieces(): readonly Buffer[] {
+    const joined = this.#joined;
+    if (joined !== null) {
+      this.#pieces[this.#pieces.length - 1] = joined.room.subarray(0, joined.length);
+    }
     return this.#pieces;
   }
 
@@ -35,8 +41,8 @@ export class RequestBody {
     this.bytes += piece.length;
     if (!this.isReplayable && !mustKeep) return;
     if (this.#pieces === NO_PIECES) this.#pieces = [piece];
-    else this.#pieces.push(piece);
-    if (this.#pieces.length - this.#joined === APART_MAX) this.#join();
+    else if (piece.length >= APART_BYTES_MIN) this.#keepApart(piece);
+    else this.#join(piece);
     this.keptBytes += piece.length;
     if (!mustKeep) this.letGoBeyondLimit();
   }
@@ -49,18 +55,27 @@ export class RequestBody {
   letGo(): void {
     this.isReplayable = false;
     this.#pieces = NO_PIECES;
-    this.#joined = 0;
+    this.#joined = null;
     this.keptBytes = 0;
   }
 
-  #join(): void {
-    this.#pieces.push(Buffer.concat(this.#pieces.splice(this.#joined)));
-    this.#joined++;
+  #keepApart(piece: Buffer): void {
+    this.#pieces = [...this.pieces, piece];
+    this.#joined = null;
+  }
+
+  #join(piece: Buffer): void {
+    if (this.#joined === null) {
+      this.#joined = new GrowingBytes(Number.POSITIVE_INFINITY);
+      // Its place: what is in it is known when somebody asks.
+      this.#pieces.push(piece);
+    }
+    this.#joined.add(piece, 0, piece.length);
   }
 }
 
 /** Of a request without a body: shared, and never added to. */
 const NO_PIECES: Buffer[] = [];
 
-/** Pieces that are kept each by itself: a body in pieces of a usual size never has so many. */
-const APART_MAX = 256;
+/** Pieces of this length and more stay as they came: a read brings not much more than this beside one. */
+const APART_BYTES_MIN = 4 * 1024;

@@ -1,6 +1,6 @@
 import type { Limits } from "../limits.ts";
+import { GrowingBytes } from "../message/growing-bytes.ts";
 import { CR } from "./bytes.ts";
-import { GrowingBytes } from "./growing-bytes.ts";
 import type { Http1Head, Http1RequestHead, Http1ResponseHead } from "./head.ts";
 import {
   COMPLETE,

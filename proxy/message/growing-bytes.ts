@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
  * Bytes that arrive in pieces and are wanted in one: a buffer that doubles, so that each byte is copied
  * again at most once on average, however small the pieces are.
  *
- * Before: http1/head-reader.ts, downstream/http1-connection.ts. After: the same.
+ * Before: http1/head-reader.ts, downstream/http1-connection.ts, exchange/request-body.ts. After: the same.
  * Invariant: no more room than twice what is in it, and than `bytesMax`; its caller adds no more than that.
  */
 export class GrowingBytes {
