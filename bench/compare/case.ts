@@ -23,8 +23,22 @@ export interface RequestShape {
   readonly bodyBytes: number;
   /** Fields besides Host, as `name: value`. */
   readonly fields: readonly string[];
-  /** What baggage begins with when each request ends it with a number of its own; null: it does not. */
-  readonly uniqueBaggage: string | null;
+  /** A baggage that is not the same for all requests; null: `fields` say it all. */
+  readonly baggage: NumberedBaggage | null;
+}
+
+/** A baggage that ends with a number. */
+export interface NumberedBaggage {
+  readonly prefix: string;
+  /** That many numbers in turn, of six digits each; null: every request has one of its own. */
+  readonly count: number | null;
+}
+
+/** Fields of the first request of a connection, one of many. */
+export function fieldsOf({ fields, baggage }: RequestShape, connection: number): readonly string[] {
+  if (baggage === null || baggage.count === null) return fields;
+  const number = String(connection % baggage.count).padStart(6, "0");
+  return [...fields, `baggage: ${baggage.prefix}${number}`];
 }
 
 /** Something that is measured with every proxy. */

@@ -1,4 +1,4 @@
-import { benchKeys, ELSEWHERE_KEY } from "../peers/peer.ts";
+import { BENCH_KEY_PREFIX, benchKeys, ELSEWHERE_KEY } from "../peers/peer.ts";
 import { BROWSER_FIELDS } from "./browser-fields.ts";
 import type { Case, RequestShape, Setup, Telemetry } from "./case.ts";
 
@@ -29,7 +29,7 @@ export function comparedCases(sizes: CaseSizes): Case[] {
     ...shapeCases(sizes),
     ...telemetryCases(sizes),
     ...latencyCases(sizes),
-    memoryCase(sizes),
+    ...memoryCases(sizes),
   ];
 }
 
@@ -69,6 +69,12 @@ function taggingCases(sizes: CaseSizes): Case[] {
     { ...tagged(sizes, 1), name: "sandboxes-1", about: "tagged, 1 sandbox" },
     { ...tagged(sizes, many), name: "sandboxes-10000", about: `tagged, ${many} sandboxes` },
     {
+      ...tagged(sizes, many),
+      name: "all-keys",
+      about: `tagged by the keys of ${many} sandboxes in turn`,
+      request: keysInTurn(many),
+    },
+    {
       ...base,
       name: "composed",
       about: "tagged by two keys, of which the second has a fork here",
@@ -79,7 +85,7 @@ function taggingCases(sizes: CaseSizes): Case[] {
       ...base,
       name: "unique-baggage",
       about: "tagged, and no two requests have the same baggage",
-      request: { ...get([]), uniqueBaggage: `sandbox=${key},request=` },
+      request: { ...get([]), baggage: { prefix: `sandbox=${key},request=`, count: null } },
     },
   ];
 }
@@ -152,15 +158,25 @@ function latencyCases(sizes: CaseSizes): Case[] {
   ];
 }
 
-function memoryCase(sizes: CaseSizes): Case {
+function memoryCases(sizes: CaseSizes): Case[] {
   const { manySandboxes, openConnections } = sizes;
-  return {
+  const about = `${manySandboxes} sandboxes, ${openConnections} connections`;
+  const base: Case = {
     ...tagged(sizes, manySandboxes),
     kind: "memory",
     name: "memory",
-    about: `${manySandboxes} sandboxes, ${openConnections} connections`,
+    about,
     openConnections,
   };
+  return [
+    base,
+    {
+      ...base,
+      name: "memory-all-keys",
+      about: `${about}, keys in turn`,
+      request: keysInTurn(manySandboxes),
+    },
+  ];
 }
 
 /** The trace of every request of `telemetry-otlp`; the last byte says that it is sampled. */
@@ -172,9 +188,13 @@ function middleKey(sandboxes: number): string {
 }
 
 function get(fields: readonly string[], path = "/"): RequestShape {
-  return { method: "GET", path, bodyBytes: 0, fields, uniqueBaggage: null };
+  return { method: "GET", path, bodyBytes: 0, fields, baggage: null };
+}
+
+function keysInTurn(sandboxes: number): RequestShape {
+  return { ...get([]), baggage: { prefix: `sandbox=${BENCH_KEY_PREFIX}`, count: sandboxes } };
 }
 
 function post(bodyBytes: number): RequestShape {
-  return { method: "POST", path: "/upload", bodyBytes, fields: [], uniqueBaggage: null };
+  return { method: "POST", path: "/upload", bodyBytes, fields: [], baggage: null };
 }

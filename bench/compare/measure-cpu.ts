@@ -4,7 +4,7 @@ import { cpuGrowth, readCpuTime } from "../host/proc-stat.ts";
 import { OpenConnections } from "../load/open-connections.ts";
 import { runWrk, type WrkReport } from "../load/wrk.ts";
 import type { Peer } from "../peers/peer.ts";
-import type { Case } from "./case.ts";
+import { type Case, fieldsOf } from "./case.ts";
 
 /** One measurement of one proxy in one case: CPU time per request, and memory right after it. */
 export interface CpuSample extends Memory {
@@ -33,7 +33,9 @@ export async function measureCpu(
   peer: Peer,
   each: Case,
 ): Promise<CpuSample> {
-  const open = await OpenConnections.open(peer.port, each.openConnections, each.request.fields);
+  const open = await OpenConnections.open(peer.port, each.openConnections, (connection) =>
+    fieldsOf(each.request, connection),
+  );
   if (warmUp !== null) await warm(wrk, warmUp, peer.port, each);
   const before = await readCpuTime(peer.child.pid);
   const report = await saturate({ wrk, seconds }, peer.port, each);

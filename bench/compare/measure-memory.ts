@@ -2,7 +2,7 @@ import { type Memory, readMemory } from "../host/proc-memory.ts";
 import { OpenConnections } from "../load/open-connections.ts";
 import { columnsOf, formatFigure, renderTable } from "../measure/text-table.ts";
 import type { Peer } from "../peers/peer.ts";
-import type { Case } from "./case.ts";
+import { type Case, fieldsOf } from "./case.ts";
 import { type LoadSettings, saturate } from "./measure-cpu.ts";
 
 /** When memory was read: after one request on each connection, or after a load that saturates. */
@@ -37,7 +37,9 @@ export async function measureAfterLoad(
 
 async function readWithConnections(peer: Peer, each: Case): Promise<Memory> {
   const { openConnections, request } = each;
-  const open = await OpenConnections.open(peer.port, openConnections, request.fields);
+  const open = await OpenConnections.open(peer.port, openConnections, (connection) =>
+    fieldsOf(request, connection),
+  );
   const memory = await readMemory(peer.child.pid);
   open.close();
   return memory;

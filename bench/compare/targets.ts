@@ -35,6 +35,7 @@ export function compareTargets({ cpu, latency, memory }: ComparedRows): Target[]
     ...toBetter(cpu, "headers-32", HEADERS_TO_BETTER_MAX),
     ...toCase(cpu, "tagged", "untagged", TAGGED_TO_UNTAGGED_MAX),
     ...toCase(cpu, "sandboxes-10000", "sandboxes-1", MANY_TO_ONE_SANDBOX_MAX),
+    ...toCase(cpu, "all-keys", "sandboxes-1", MANY_TO_ONE_SANDBOX_MAX),
     ...toPeer(cpu, "response-1m", "haproxy", LARGE_TO_HAPROXY_MAX),
     ...toPeer(cpu, "request-1m", "haproxy", LARGE_TO_HAPROXY_MAX),
     ...addedP99(latency, "latency-untagged"),

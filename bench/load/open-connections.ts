@@ -9,17 +9,18 @@ const AT_A_TIME = 50;
 export class OpenConnections {
   readonly #sockets: Socket[] = [];
 
-  /** Opens `count`, each with one request answered; fields as `name: value`. */
+  /** Opens `count`, each with one request answered; `fieldsOf` says its fields, as `name: value`. */
   static async open(
     port: number,
     count: number,
-    fields: readonly string[],
+    fieldsOf: (connection: number) => readonly string[],
   ): Promise<OpenConnections> {
     const opened = new OpenConnections();
-    const lines = fields.map((field) => `${field}\r\n`).join("");
-    const request = `GET / HTTP/1.1\r\nhost: bench.test\r\n${lines}\r\n`;
     for (let i = 0; i < count; i += AT_A_TIME) {
-      const some = Array.from({ length: Math.min(AT_A_TIME, count - i) }, () => ask(port, request));
+      const some = Array.from({ length: Math.min(AT_A_TIME, count - i) }, (_, index) => {
+        const lines = fieldsOf(i + index).map((field) => `${field}\r\n`);
+        return ask(port, `GET / HTTP/1.1\r\nhost: bench.test\r\n${lines.join("")}\r\n`);
+      });
       opened.#sockets.push(...(await Promise.all(some)));
     }
     return opened;

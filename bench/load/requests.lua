@@ -1,10 +1,10 @@
 -- Run by wrk. Arguments: method, bytes of the body, and what a baggage begins with that each
--- request ends with a number of its own (none: no such field).
+-- request ends with a number (none: no such field): one of so many in turn, or one of its own.
 init = function(args)
   wrk.method = args[1]
   local bytes = tonumber(args[2])
   if bytes > 0 then wrk.body = string.rep("x", bytes) end
-  if args[3] then numbered(args[3]) end
+  if args[4] then inTurn(args[3], tonumber(args[4])) elseif args[3] then numbered(args[3]) end
 end
 
 -- wrk asks for each request only where `request` is defined.
@@ -14,6 +14,20 @@ numbered = function(prefix)
     sent = sent + 1
     wrk.headers["baggage"] = prefix .. string.format("%d", sent)
     return wrk.format()
+  end
+end
+
+-- The heads are made before the load: it is the proxy that is to be measured.
+inTurn = function(prefix, count)
+  local heads = {}
+  for number = 0, count - 1 do
+    wrk.headers["baggage"] = prefix .. string.format("%06d", number)
+    heads[number] = wrk.format()
+  end
+  local sent = 0
+  request = function()
+    sent = sent + 1
+    return heads[sent % count]
   end
 end
 

@@ -50,13 +50,13 @@ export async function runWrk(plan: WrkPlan): Promise<WrkReport> {
 }
 
 async function runOnce(plan: WrkPlan): Promise<string> {
-  const { method, path, bodyBytes, fields, uniqueBaggage } = plan.request;
+  const { method, path, bodyBytes, fields, baggage } = plan.request;
   const args = [
     ...["-t", "1", "-c", String(plan.connections), "-d", `${plan.seconds}s`],
     ...["-s", SCRIPT],
     ...fields.flatMap((field) => ["-H", field]),
     `http://${plan.host ?? "127.0.0.1"}:${plan.port}${path}`,
-    ...["--", method, String(bodyBytes), ...(uniqueBaggage === null ? [] : [uniqueBaggage])],
+    ...["--", method, String(bodyBytes), ...numbersOf(baggage)],
   ];
   const command = [...(plan.inside ?? []), plan.wrk, ...args];
   const { stdout } = await run("taskset", ["-c", String(plan.cpu), ...command], {
@@ -64,6 +64,11 @@ async function runOnce(plan: WrkPlan): Promise<string> {
     killSignal: "SIGKILL",
   });
   return stdout;
+}
+
+function numbersOf(baggage: RequestShape["baggage"]): string[] {
+  if (baggage === null) return [];
+  return baggage.count === null ? [baggage.prefix] : [baggage.prefix, String(baggage.count)];
 }
 
 /** Finds the JSON line of requests.lua in wrk's output. */

@@ -28,8 +28,14 @@ export const START_DEADLINE_MS = 15_000;
 
 /** `count` routing keys; the same ones in every run. */
 export function benchKeys(count: number): string[] {
-  return Array.from({ length: count }, (_, i) => `bench-${String(i).padStart(6, "0")}`);
+  return Array.from(
+    { length: count },
+    (_, i) => `${BENCH_KEY_PREFIX}${String(i).padStart(6, "0")}`,
+  );
 }
+
+/** What each of them begins with; a number of six digits follows. */
+export const BENCH_KEY_PREFIX = "bench-";
 
 /** A routing key that the proxies may know, and for which nothing is forked behind them. */
 export const ELSEWHERE_KEY = "bench-elsewhere";

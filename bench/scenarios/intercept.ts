@@ -134,7 +134,7 @@ function saturate(
     path: "/",
     bodyBytes: 0,
     fields,
-    uniqueBaggage: null,
+    baggage: null,
   };
   const connections = CONNECTIONS.saturating;
   const plan = { wrk, host, port, connections, seconds, request, cpu: LOAD_CPU };
