@@ -5,6 +5,7 @@ import { httpDate } from "../message/http-date.ts";
 import { FIELD } from "../message/known-field.ts";
 import type { Decision } from "../routing/decision.ts";
 import { keyFromHost } from "../routing/edge-entry.ts";
+import { RecurringMap } from "../routing/recurring-map.ts";
 import type { ExchangeContext } from "./context.ts";
 import { forwardResponseHead } from "./forwarded-head.ts";
 import { type PlacedHop, TRACE_AT, TRACE_CHARS, TRACE_HEADER } from "./placed-hop.ts";
@@ -61,7 +62,7 @@ function addInside(exchange: Decorated, head: ResponseHead, edit: HeadEdit): voi
   edit.dropKnown(head.fields, FIELD.FORKLANE_DECISION);
   edit.dropKnown(head.fields, FIELD.FORKLANE_TRACE);
   if (exchange.tagText === "") return;
-  edit.addWritten(decisionLine(exchange));
+  addDecision(exchange, edit);
   if (exchange.place.isEntry) addTrace(exchange.place, edit);
 }
 
@@ -78,7 +79,7 @@ function addToCaller(exchange: Decorated, head: ResponseHead, edit: HeadEdit): v
   if (exchange.tagText === "") return;
   const isOfCallee = said?.startsWith(`${exchange.workload};`) === true;
   if (isOfCallee) edit.add("forklane-decision", said);
-  else edit.addWritten(decisionLine(exchange));
+  else addDecision(exchange, edit);
   if (exchange.place.isEntry) addTrace(exchange.place, edit);
 }
 
@@ -98,7 +99,7 @@ function addAtEdge(
     edit.dropKnown(fields, FIELD.FORKLANE_DECISION);
     edit.dropKnown(fields, FIELD.FORKLANE_TRACE);
   } else if ((fields.present & (1 << FIELD.FORKLANE_DECISION)) === 0) {
-    edit.addWritten(decisionLine(exchange));
+    addDecision(exchange, edit);
   }
   if (mayHaveSeen && exchange.place.isEntry) {
     edit.dropKnown(fields, FIELD.FORKLANE_TRACE);
@@ -162,8 +163,8 @@ function varyBy(context: ExchangeContext): string {
   return [...names].join(", ");
 }
 
-/** What a decision was written as last; decisions are shared by many exchanges. */
-const writtenDecisions = new WeakMap<Decision, WrittenDecision>();
+/** What a decision was written as last; decisions are shared by many exchanges. At most 512 KB. */
+const writtenDecisions = new RecurringMap<Decision, WrittenDecision>(512);
 
 interface WrittenDecision {
   readonly workload: string;
@@ -171,14 +172,17 @@ interface WrittenDecision {
   readonly line: WrittenLine;
 }
 
-function decisionLine(exchange: Decorated): WrittenLine {
-  const { workload, decision, revision } = exchange;
+function addDecision({ workload, decision, revision }: Decorated, edit: HeadEdit): void {
   const written = writtenDecisions.get(decision);
-  if (written?.revision === revision && written.workload === workload) return written.line;
+  if (written?.revision === revision && written.workload === workload) {
+    edit.addWritten(written.line);
+    return;
+  }
   const text = writeDecision(workload, decision, revision);
+  edit.add("forklane-decision", text);
+  if (!writtenDecisions.admits(decision)) return;
   const line = writtenLine("forklane-decision", text);
-  writtenDecisions.set(decision, { workload, revision, line });
-  return line;
+  writtenDecisions.keep(decision, { workload, revision, line });
 }
 
 function writeDecision(workload: string, decision: Decision, revision: string): string {

@@ -217,10 +217,14 @@ export interface WrittenLine {
   readonly item: Buffer;
 }
 
-/** `name` and `value` are latin1: each character is a byte. */
+/** `name` and `value` are latin1: each character is a byte. It is kept, so it has a buffer of its own. */
 export function writtenLine(name: string, value: string): WrittenLine {
-  const line = Buffer.from(`${name}: ${value}\r\n`, "latin1");
-  return { name, value, line, item: Buffer.from(`, ${value}`, "latin1") };
+  const line = `${name}: ${value}\r\n`;
+  const item = `, ${value}`;
+  const bytes = Buffer.allocUnsafeSlow(line.length + item.length);
+  bytes.write(line, 0, "latin1");
+  bytes.write(item, line.length, "latin1");
+  return { name, value, line: bytes.subarray(0, line.length), item: bytes.subarray(line.length) };
 }
 
 /** A change at one place of a value, and what is put there: some bytes of others. */

@@ -1,5 +1,6 @@
 import { FAULTS, type FaultCode } from "../fault.ts";
-import { detached, RecentMap } from "./recent-map.ts";
+import { detached } from "./recent-map.ts";
+import { RecurringMap } from "./recurring-map.ts";
 
 /**
  * Decisions: what they are, and the one place that makes them.
@@ -99,7 +100,7 @@ export function baselineDecision(reason: BaselineReason, key: string): Decision 
   const known = recent.get(key);
   if (known !== undefined) return known;
   const decision = baselineFor(reason, detached(key));
-  recent.set(key, decision);
+  if (recent.admits(key)) recent.keep(key, decision);
   return decision;
 }
 
@@ -114,9 +115,9 @@ function baselineFor(reason: Reason, key: string | null): Decision {
 }
 
 /** By key, since nothing else is in them: the same for every workload and every table. */
-const recentBaselines: Readonly<Record<BaselineReason, RecentMap<Decision>>> = {
-  "not-forked": new RecentMap(1_024),
-  "unknown-key": new RecentMap(1_024),
-  expired: new RecentMap(1_024),
-  "table-unknown": new RecentMap(1_024),
+const recentBaselines: Readonly<Record<BaselineReason, RecurringMap<string, Decision>>> = {
+  "not-forked": new RecurringMap(1_024),
+  "unknown-key": new RecurringMap(1_024),
+  expired: new RecurringMap(1_024),
+  "table-unknown": new RecurringMap(1_024),
 };

@@ -1,7 +1,7 @@
 /**
  * A bounded memory of what was worked out lately, for values that depend on their name alone.
  *
- * Before: routing/tag.ts, routing/decision.ts.
+ * Before: exchange/trace-affinity.ts.
  * Invariant: at most twice `generationMax` entries, whatever peers send; forgetting one costs only
  * that it is made again.
  * Hot path: a lookup allocates nothing.

@@ -8,7 +8,8 @@ import {
   trimmed,
 } from "./baggage.ts";
 import { type Carrier, carrierHeader } from "./carrier.ts";
-import { detached, RecentMap } from "./recent-map.ts";
+import { detached } from "./recent-map.ts";
+import { RecurringMap } from "./recurring-map.ts";
 
 /**
  * Reads the tag of a request: which routing keys it carries, and how strictly.
@@ -156,8 +157,8 @@ function isSame(a: Tag, b: Tag): boolean {
   return a.text === b.text && a.strict === b.strict;
 }
 
-/** Values seen lately: a proxy meets the same few again and again. At most 1 MB. */
-const recentTags = new RecentMap<Tag>(1_024);
+/** A proxy meets the same few values again and again. At most 1 MB. */
+const recentTags = new RecurringMap<string, Tag>(1_024);
 /** Longest value worth remembering: a composed tag with `!` and `~` percent-encoded. */
 const RECENT_CHARS_MAX = 256;
 
@@ -167,7 +168,7 @@ export function parseTagValue(text: string): Tag {
   const recent = recentTags.get(text);
   if (recent !== undefined) return recent;
   const tag = parseValue(text);
-  recentTags.set(text, tag);
+  if (recentTags.admits(text)) recentTags.keep(text, tag);
   return tag;
 }
 

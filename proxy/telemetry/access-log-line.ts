@@ -31,7 +31,7 @@ export class AccessLogLine {
     const line = this.#line;
     line.clear();
     this.#time(exchange.startEpochMs);
-    line.ascii(this.#outcomes.of(exchange));
+    this.#outcomes.add(line, exchange);
     line.json(pathOf(exchange.target));
     line.ascii(this.#callerOf(exchange.downstreamAddress));
     line.millis(exchange.endedAtMs - exchange.startedAtMs);

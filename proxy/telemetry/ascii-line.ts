@@ -140,7 +140,16 @@ export function asciiBytes(text: string): Uint8Array {
 
 /** A JSON string in ASCII, its control bytes as `\xNN`. */
 export function asciiJson(text: string): string {
+  if (isPlain(text)) return `"${text}"`;
   return asciiOnly(JSON.stringify(escapeControls(text)));
+}
+
+function isPlain(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0x7f || IS_PLAIN[code] === 0) return false;
+  }
+  return true;
 }
 
 /** JSON with what is not ASCII as `\uNNNN`. */

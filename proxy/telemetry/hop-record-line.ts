@@ -63,7 +63,7 @@ export class HopRecordLine {
     else line.millis(exchange.firstByteAtMs - exchange.startedAtMs);
     line.ascii(NAMES.totalMs);
     line.millis(exchange.endedAtMs - exchange.startedAtMs);
-    line.ascii(this.#outcomes.of(exchange));
+    this.#outcomes.add(line, exchange);
     return line;
   }
 

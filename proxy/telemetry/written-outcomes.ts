@@ -1,6 +1,7 @@
 import type { FinishedExchange } from "../exchange/record.ts";
 import type { Decision } from "../routing/decision.ts";
-import { asciiBytes } from "./ascii-line.ts";
+import { RecurringMap } from "../routing/recurring-map.ts";
+import { type AsciiLine, asciiBytes } from "./ascii-line.ts";
 
 /**
  * What lines say of a decision and of what came of it, as bytes: written once, and copied for all that are
@@ -14,26 +15,33 @@ import { asciiBytes } from "./ascii-line.ts";
  */
 export class WrittenOutcomes {
   readonly #write: (facts: SharedFacts) => string;
-  readonly #written = new WeakMap<Decision, Written>();
+  readonly #written = new RecurringMap<Decision, Written>(KEPT_MAX);
 
   /** `write` answers ASCII. */
   constructor(write: (facts: SharedFacts) => string) {
     this.#write = write;
   }
 
-  of(exchange: FinishedExchange): Uint8Array {
-    const before = this.#written.get(exchange.decision);
-    if (before !== undefined && isAlike(before.facts, exchange)) return before.bytes;
-    const facts = factsOf(exchange);
-    const bytes = asciiBytes(this.#write(facts));
-    if (facts.method.length <= KEPT_METHOD_CHARS_MAX) {
-      this.#written.set(exchange.decision, { facts, bytes });
+  /** Adds to a line what it says of an exchange. */
+  add(line: AsciiLine, exchange: FinishedExchange): void {
+    const { decision, method } = exchange;
+    const before = this.#written.get(decision);
+    if (before !== undefined && isAlike(before.facts, exchange)) {
+      line.ascii(before.bytes);
+      return;
     }
-    return bytes;
+    const facts = factsOf(exchange);
+    const text = this.#write(facts);
+    line.text(text);
+    if (method.length > KEPT_METHOD_CHARS_MAX || !this.#written.admits(decision)) return;
+    this.#written.keep(decision, { facts, bytes: asciiBytes(text) });
   }
 }
 
-/** Longest method that is kept: callers choose it, and a table of 10,000 keys has as many decisions. */
+/** Decisions of which it is kept, 1 KB each: the keys in use at one workload at a time, with room. */
+const KEPT_MAX = 512;
+
+/** Longest method that is kept: callers choose it. */
 const KEPT_METHOD_CHARS_MAX = 32;
 
 /** What many exchanges have in common. */
