@@ -29,6 +29,26 @@ test("memory in use closes connections at 92 percent, refuses at 95, and is look
   expect(levels).toEqual([none, none, closes, closes, refuses, refuses, closes, none]);
 });
 
+test("garbage is collected while there is too little, every five seconds, and never else", () => {
+  const context: Pick<ExchangeContext, "limits" | "overload"> = {
+    limits: DEFAULT_LIMITS,
+    overload: "none",
+  };
+  let used = 50;
+  const collectedAtMs: number[] = [];
+  let nowMs = 0;
+  const pressure = new MemoryPressure(
+    context,
+    () => used,
+    () => collectedAtMs.push(nowMs),
+  );
+  for (; nowMs < 30_000; nowMs += 1_000) {
+    used = nowMs >= 10_000 && nowMs < 20_000 ? 96 : 50;
+    pressure.tick(nowMs);
+  }
+  expect(collectedAtMs).toEqual([10_000, 15_000]);
+});
+
 test("this process uses some of its memory, and not all", () => {
   expect(memoryUsedPercent()).toBeGreaterThan(0);
   expect(memoryUsedPercent()).toBeLessThan(92);

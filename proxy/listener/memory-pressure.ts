@@ -6,6 +6,12 @@ import type { ExchangeContext } from "../exchange/context.ts";
 const CHECK_MS = 1_000;
 
 /**
+ * How often garbage is collected while there is too little, in milliseconds. V8 does so by what is made, and
+ * a proxy that refuses everything makes nothing: it would refuse for ever what garbage has no room for.
+ */
+const COLLECT_MS = 5_000;
+
+/**
  * Looks at the memory in use, and says what has to be given up for those in progress to finish.
  *
  * Before: proxy/sides.ts. After: exchange/exchange.ts, downstream/http1-connection.ts.
@@ -15,20 +21,27 @@ const CHECK_MS = 1_000;
 export class MemoryPressure implements Ticking {
   readonly #context: Pick<ExchangeContext, "limits" | "overload">;
   readonly #usedPercent: () => number;
+  readonly #collect: () => void;
   #dueAtMs = 0;
+  #collectAtMs = 0;
 
   constructor(
     context: Pick<ExchangeContext, "limits" | "overload">,
     usedPercent: () => number = memoryUsedPercent,
+    collect: () => void = collectGarbage,
   ) {
     this.#context = context;
     this.#usedPercent = usedPercent;
+    this.#collect = collect;
   }
 
   tick(nowMs: number): void {
     if (nowMs < this.#dueAtMs) return;
     this.#dueAtMs = nowMs + CHECK_MS;
     this.#context.overload = this.#level(this.#usedPercent());
+    if (this.#context.overload === "none" || nowMs < this.#collectAtMs) return;
+    this.#collectAtMs = nowMs + COLLECT_MS;
+    this.#collect();
   }
 
   #level(usedPercent: number): ExchangeContext["overload"] {
@@ -36,6 +49,11 @@ export class MemoryPressure implements Ticking {
     if (usedPercent >= memoryRefusePercent) return "refuses";
     return usedPercent >= memoryClosePercent ? "closes" : "none";
   }
+}
+
+/** Only where Node lets us (`--expose-gc`, which own-process/become.ts gives). */
+function collectGarbage(): void {
+  globalThis.gc?.();
 }
 
 /**

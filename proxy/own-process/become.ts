@@ -48,11 +48,14 @@ const NODE_FLAGS: readonly string[] = [
 /**
  * What the C library is told, where it is glibc and nobody told it otherwise: to give back what is free at
  * the end of its memory, and not to raise that bound by itself. What the compiler has worked with stays its
- * own otherwise (`npm run bench:compare -- --only memory`, with a build that does not say it).
+ * own otherwise (`npm run bench:compare -- --only memory`, with a build that does not say it). And to ask the
+ * system for each block from 24 KiB on, and give it back when it is free: those of thousands of long heads and
+ * bodies stayed in between smaller ones, 390 MB after 5,000 heads of 56 KB, 150 with this.
  */
 const MALLOC_SETTINGS: Readonly<Record<string, string>> = {
   MALLOC_TRIM_THRESHOLD_: "65536",
   MALLOC_TOP_PAD_: "65536",
+  MALLOC_MMAP_THRESHOLD_: "24576",
 };
 
 /** What somebody gave is obeyed. */

@@ -52,6 +52,7 @@ describe("a proxy that was started by the command", () => {
   it("tells the C library to give back memory, unless somebody told it otherwise", async () => {
     const usual = await ProxyProcess.start({ baseline: "127.0.0.1:1" });
     expect(await mallocSettingsOf(usual.pid)).toEqual([
+      "MALLOC_MMAP_THRESHOLD_=24576",
       "MALLOC_TOP_PAD_=65536",
       "MALLOC_TRIM_THRESHOLD_=65536",
     ]);
@@ -59,6 +60,7 @@ describe("a proxy that was started by the command", () => {
     const told = await ProxyProcess.start({ baseline: "127.0.0.1:1" });
     vi.unstubAllEnvs();
     expect(await mallocSettingsOf(told.pid)).toEqual([
+      "MALLOC_MMAP_THRESHOLD_=24576",
       "MALLOC_TOP_PAD_=0",
       "MALLOC_TRIM_THRESHOLD_=65536",
     ]);
