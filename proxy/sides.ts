@@ -145,12 +145,14 @@ export class Sides {
   /** Stops as Listener.drain says; resolves with how many exchanges were cut off. */
   async drain(options: DrainOptions = {}): Promise<number> {
     const [first, second] = this.#sides;
+    if (second === undefined) return await first.listener.drain(options);
     // Calls belong to requests that are still in progress: they are told, and let in until the end.
-    if (second !== undefined) second.context.isDraining = true;
-    let cutOff = await first.listener.drain(options);
-    const withinMs = 2 * this.context.limits.drainedBodyMs;
-    if (second !== undefined) cutOff += await second.listener.drain({ accepts: false, withinMs });
-    return cutOff;
+    second.context.isDraining = true;
+    const { drainMs, drainedBodyMs } = this.context.limits;
+    const wholeMs = options.withinMs ?? drainMs;
+    const withinMs = Math.min(2 * drainedBodyMs, wholeMs / 2);
+    const cutOff = await first.listener.drain({ ...options, withinMs: wholeMs - withinMs });
+    return cutOff + (await second.listener.drain({ accepts: false, withinMs }));
   }
 
   /** Stops at once, without a word. */

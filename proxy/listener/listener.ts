@@ -30,6 +30,8 @@ export class Listener implements CallConnectionOwner {
   closedUntold = 0;
   /** The deadline of a drain, as `performance.now` has it. */
   #endAtMs = Number.POSITIVE_INFINITY;
+  /** Resolves when a drain lets nobody new in any more. */
+  readonly #acceptsNoMore = Promise.withResolvers<void>();
   #drained: Promise<number> | null = null;
   /** Refused connections that are not gone yet. */
   #refusing = 0;
@@ -98,26 +100,39 @@ export class Listener implements CallConnectionOwner {
   }
 
   /**
-   * Stops: goes on accepting for `drainAcceptMs` while every response tells its caller to close.
-   * Then nobody new is let in, and idle connections stay open: a caller that uses one again is
-   * answered, and told. Who has not by a moment before the deadline is closed untold, since a request
-   * may cross the end of its connection; what is in progress at the deadline is cut off.
+   * Stops: goes on accepting for `drainAcceptMs`, or to a moment before the deadline, while every
+   * response tells its caller to close. Then nobody new is let in, and idle connections stay open: a
+   * caller that uses one again is answered, and told. Who has not by that moment is closed untold,
+   * since a request may cross the end of its connection; what is in progress at the deadline is cut off.
    * Asked again it may bring the deadline forward, and resolves with the first.
    * Resolves with the number of connections that were cut off.
    */
   async drain({ accepts = true, withinMs }: DrainOptions = {}): Promise<number> {
-    const endAtMs = performance.now() + (withinMs ?? this.#context.limits.drainMs);
-    this.#endAtMs = Math.min(this.#endAtMs, endAtMs);
-    this.#drained ??= this.#drain(accepts);
+    const { drainAcceptMs, drainMs } = this.#context.limits;
+    this.#endAtMs = Math.min(this.#endAtMs, performance.now() + (withinMs ?? drainMs));
+    this.#acceptFor(accepts ? drainAcceptMs : 0);
+    this.#drained ??= this.#drain();
     return await this.#drained;
   }
 
-  async #drain(accepts: boolean): Promise<number> {
-    const { drainAcceptMs, drainedBodyMs } = this.#context.limits;
+  /** Where it is asked for twice the one that is over first holds. */
+  #acceptFor(wantedMs: number): void {
+    const { promise, resolve } = this.#acceptsNoMore;
+    const leftMs = this.#endAtMs - this.#context.limits.drainedBodyMs - performance.now();
+    if (Math.min(wantedMs, leftMs) <= 0) {
+      resolve();
+      return;
+    }
+    const timer = setTimeout(resolve, Math.min(wantedMs, leftMs));
+    void promise.then(() => clearTimeout(timer));
+  }
+
+  async #drain(): Promise<number> {
+    const { drainedBodyMs } = this.#context.limits;
     const isEmpty = () => this.#connections.size === 0;
     this.#context.isDraining = true;
     // Whoever has not heard yet that this address is going away still gets an answer.
-    if (accepts) await new Promise((resolve) => setTimeout(resolve, drainAcceptMs));
+    await this.#acceptsNoMore.promise;
     this.#server.close();
     await this.#until(isEmpty, drainedBodyMs);
     for (const connection of this.#connections) {

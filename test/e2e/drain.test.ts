@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { Connection } from "../harness/client.ts";
 import { startDataPlane } from "../harness/data-plane.ts";
 import { Dice } from "../harness/dice.ts";
+import { startProxy } from "../harness/proxy.ts";
 import { ProxyProcess } from "../harness/proxy-process.ts";
 import { response, startUpstream } from "../harness/upstream.ts";
 
@@ -125,6 +126,42 @@ describe("a stop", () => {
     const first = plane.listener.drain({ accepts: false, withinMs: 3_600_000 });
     expect(await plane.listener.drain()).toBe(0);
     expect([await first, plane.listener.closedUntold]).toEqual([0, 1]);
+  });
+
+  test.each(["drainMs", "withinMs"])(
+    "is over by %s, however long new ones may come",
+    async (end) => {
+      const baseline = await startUpstream(response("ok"));
+      const options = end === "withinMs" ? { withinMs: 300 } : {};
+      const drainMs = end === "drainMs" ? 300 : 3_600_000;
+      const limits = { drainAcceptMs: 3_600_000, drainMs, drainedBodyMs: 1 };
+      const plane = await startDataPlane({ baseline: baseline.at, limits });
+      const silent = await open(plane.port);
+      expect(await ask(silent)).toBe("200 keep-alive");
+      expect(await plane.listener.drain(options)).toBe(0);
+      expect(plane.listener.closedUntold).toBe(1);
+      await expect(Connection.open(plane.port)).rejects.toThrow("ECONNREFUSED");
+    },
+  );
+
+  test("may be asked to end sooner while new ones are still let in", async () => {
+    const baseline = await startUpstream(response("ok"));
+    const limits = { drainAcceptMs: 3_600_000, drainMs: 3_600_000, drainedBodyMs: 1 };
+    const plane = await startDataPlane({ baseline: baseline.at, limits });
+    const first = plane.listener.drain();
+    expect(await plane.listener.drain({ withinMs: 300 })).toBe(0);
+    expect(await first).toBe(0);
+  });
+
+  test("of both directions is over by drainMs, whoever stays in either", async () => {
+    const baseline = await startUpstream(response("ok"));
+    const flags = { "outbound-listen": "127.0.0.1:0" };
+    const limits = { drainAcceptMs: 3_600_000, drainMs: 400, drainedBodyMs: 3_600_000 };
+    const proxy = await startProxy({ baseline, flags, limits });
+    const silent = await Promise.all([open(proxy.port), open(proxy.outboundPort)]);
+    await proxy.drain();
+    for (const connection of silent) await connection.until(() => false);
+    expect(silent.map(({ closed }) => closed)).not.toContain("open");
   });
 
   test("closes who stays silent to the end, our direction first, and counts it", async () => {
