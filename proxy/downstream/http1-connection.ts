@@ -15,6 +15,7 @@ import { GrowingBytes } from "../message/growing-bytes.ts";
 import { BODY_UNSIZED, type RequestHead, type ResponseHead } from "../message/head.ts";
 import type { HeadEdit } from "../message/head-edit.ts";
 import { FIELD } from "../message/known-field.ts";
+import { resetSocket } from "../message/reset-socket.ts";
 import {
   type DownstreamStream,
   FLOW,
@@ -511,7 +512,7 @@ export class Http1DownstreamConnection
     this.#exchange = null;
     this.#writer.writeWaiting();
     // A body that ends with the connection, or a tunnel, would look complete after an orderly close.
-    if (this.#sendsUntilClose || this.#state === "tunnel") this.#socket.resetAndDestroy();
+    if (this.#sendsUntilClose || this.#state === "tunnel") resetSocket(this.#socket);
     this.#close();
   }
 

@@ -3,6 +3,7 @@ import type { Ticking } from "../../core/ticker.ts";
 import type { Intercepted } from "../downstream/http1-connection.ts";
 import type { ExchangeContext } from "../exchange/context.ts";
 import { isOutsideCall } from "../exchange/outbound-call.ts";
+import { resetSocket } from "../message/reset-socket.ts";
 import { SocketEnd } from "../tunnel/socket-end.ts";
 import { Tunnel } from "../tunnel/tunnel.ts";
 import { judgeFirstBytes } from "./first-bytes.ts";
@@ -208,7 +209,7 @@ export class CallConnection implements Ticking {
   /** As if the proxy were not there: who cannot be reached looks like one who refuses. */
   #close(): void {
     if (this.#state === "over") return;
-    this.#socket.resetAndDestroy();
+    resetSocket(this.#socket);
     this.#upstream?.destroy();
     this.#over();
   }

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { resetSocket } from "../message/reset-socket.ts";
 import { socketFlow } from "../message/socket-flow.ts";
 import { FLOW, type Flow, type TunnelEnd, type TunnelListener } from "../message/stream.ts";
 
@@ -54,7 +55,7 @@ export class SocketEnd implements TunnelEnd {
 
   abort(): void {
     // An orderly end would look as if all had been said.
-    this.#socket.resetAndDestroy();
+    resetSocket(this.#socket);
   }
 
   /** What came early goes first; if the other end has enough by then, the rest waits unread. */

@@ -16,6 +16,7 @@ import type { Trailers } from "../message/field-list.ts";
 import { BODY_UNSIZED, type RequestHead } from "../message/head.ts";
 import type { HeadEdit } from "../message/head-edit.ts";
 import { FIELD } from "../message/known-field.ts";
+import { resetSocket } from "../message/reset-socket.ts";
 import {
   FLOW,
   type Flow,
@@ -177,7 +178,7 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
     this.#listener = null;
     this.#tunnel = null;
     // An orderly end of a tunnel would look as if all had been said.
-    if (this.#state === "tunnel") this.#socket.resetAndDestroy();
+    if (this.#state === "tunnel") resetSocket(this.#socket);
     this.#close();
   }
 
