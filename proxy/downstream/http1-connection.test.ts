@@ -1,13 +1,19 @@
 import { expect, test } from "vitest";
+import { throwAgain } from "../../core/invariant.ts";
 import { inMemory, MemorySocket } from "../../test/fuzz/in-memory.ts";
 import { contextOf } from "../../test/fuzz/relay-context.ts";
+import { endTurn } from "../http1/write-turn.ts";
 import { Http1DownstreamConnection } from "./http1-connection.ts";
 import { MessagePartsPool } from "./message-parts.ts";
 
 /** What becomes of an answer that waits for the end of the turn when something happens within it. */
 async function answeredInTurn(
   answer: string,
-  happens: (upstream: MemorySocket, connection: Http1DownstreamConnection) => void,
+  happens: (
+    upstream: MemorySocket,
+    connection: Http1DownstreamConnection,
+    caller: MemorySocket,
+  ) => void,
   request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
 ) {
   return inMemory((connected) => {
@@ -22,7 +28,7 @@ async function answeredInTurn(
     upstream.connected();
     upstream.receiveInTurn(answer);
     expect(caller.written).toBe("");
-    happens(upstream, connection);
+    happens(upstream, connection, caller);
     return { text: caller.written, closed: caller.closed };
   });
 }
@@ -34,6 +40,16 @@ test("it leaves before the connection is closed by a stop", async () => {
   expect([orderly.text, orderly.closed]).toEqual([expect.stringMatching(/^HTTP.*ok$/s), "ended"]);
   const cutOff = await answeredInTurn(ANSWER, (_, connection) => connection.destroy());
   expect([cutOff.text, cutOff.closed]).toEqual([expect.stringMatching(/^HTTP.*ok$/s), "closed"]);
+});
+
+test("a bug met when its turn ends closes the connection", async () => {
+  const bug = new Error("planted");
+  const met = await answeredInTurn(ANSWER, (_upstream, _connection, caller) => {
+    caller.write = () => throwAgain(bug);
+    // It is told to the context, and that of a test throws.
+    expect(endTurn).toThrow(bug);
+  });
+  expect(met.closed).toBe("closed");
 });
 
 test("what there is of it leaves before the connection is cut off", async () => {

@@ -79,7 +79,7 @@ export class Http1DownstreamConnection
   ) {
     this.#socket = socket;
     this.#partsPool = partsPool;
-    this.#writer = new MessageWriter(socket);
+    this.#writer = new MessageWriter(socket, this);
     this.#context = context;
     this.#onClosed = onClosed;
     this.address = socket.remoteAddress ?? "";
@@ -138,6 +138,10 @@ export class Http1DownstreamConnection
     } catch (error) {
       this.#breakOff(error);
     }
+  }
+
+  onWriterBug(bug: unknown): void {
+    this.#breakOff(bug);
   }
 
   #breakOff(bug: unknown): void {

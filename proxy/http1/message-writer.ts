@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { throwAgain } from "../../core/invariant.ts";
 import type { Trailers } from "../message/field-list.ts";
 import { socketFlow } from "../message/socket-flow.ts";
 import { FLOW, type Flow } from "../message/stream.ts";
@@ -17,6 +18,7 @@ import { leaveRoom, WAITING_BYTES_MAX, type WaitingWriter, waitForTurn } from ".
  */
 export class MessageWriter implements WaitingWriter {
   readonly #socket: Socket;
+  readonly #owner: MessageWriterOwner;
   /** Null while nothing is gathered: a connection mostly waits, and lists take memory. */
   #gathered: Pieces | null = null;
   /** Where the head of the chunk being gathered goes, and its content so far; -1 between chunks. */
@@ -30,8 +32,9 @@ export class MessageWriter implements WaitingWriter {
   /** More waits in the socket than its limit; until drained() it takes no more. */
   isBlocked = false;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, owner: MessageWriterOwner = NOBODY) {
     this.#socket = socket;
+    this.#owner = owner;
   }
 
   /** Where the head of a message goes whose content is sent in chunks, or as it is. */
@@ -141,6 +144,11 @@ export class MessageWriter implements WaitingWriter {
     if (this.#socket.writableLength > 0) leaveRoom(bytes);
   }
 
+  /** It is met at the end of a turn, where none of the connection's own events is. */
+  failed(bug: unknown): void {
+    this.#owner.onWriterBug(bug);
+  }
+
   /** Forgets the message that waits: nobody is there for it. */
   dropWaiting(): void {
     this.#waiting = null;
@@ -226,6 +234,14 @@ export class MessageWriter implements WaitingWriter {
     return flow;
   }
 }
+
+/** Whose messages they are: the connection. */
+export interface MessageWriterOwner {
+  /** The message that waited could not be handed over, by a bug of ours. */
+  onWriterBug(bug: unknown): void;
+}
+
+const NOBODY: MessageWriterOwner = { onWriterBug: throwAgain };
 
 /** Lists that no connection uses now: one is enough, but for those that wait for the rest of a message. */
 const spare: Pieces[] = [];

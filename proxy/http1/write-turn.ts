@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
  *
  * Before: http1/message-writer.ts. After: the same, which hands its message to the socket.
  * Invariants: what waits leaves within the turn, in the order in which it came; room is used again only
- * when all that waited in it is with the kernel.
+ * when all that waited in it is with the kernel; a writer that throws keeps nobody else's message back.
  * Why: whoever waits for these messages is woken by the first one, and then finds the others, in place of
  * going to sleep and being woken for each; and one piece of code that runs again and again is in the
  * processor's memory.
@@ -17,6 +17,8 @@ import { Buffer } from "node:buffer";
 export interface WaitingWriter {
   /** The turn ends, or the room does: hand it over. Must not add another one. */
   writeWaiting(): void;
+  /** That threw, which is a bug of ours: it alone is to end. */
+  failed(bug: unknown): void;
 }
 
 /** Longest message that waits, in bytes. */
@@ -57,11 +59,20 @@ export function leaveRoom(bytes: Buffer): void {
 /** Has all that waits leave now. */
 export function endTurn(): void {
   for (let i = 0; i < count; i++) {
-    waiting[i]?.writeWaiting();
+    const writer = waiting[i] ?? null;
     waiting[i] = null;
+    if (writer !== null) writeSafely(writer);
   }
   count = 0;
   used = 0;
+}
+
+function writeSafely(writer: WaitingWriter): void {
+  try {
+    writer.writeWaiting();
+  } catch (bug) {
+    writer.failed(bug);
+  }
 }
 
 function onTurn(): void {

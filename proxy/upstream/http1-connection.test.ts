@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from "vitest";
-import { throwAgain } from "../../core/invariant.ts";
+import { type OnBug, throwAgain } from "../../core/invariant.ts";
 import { Ticker } from "../../core/ticker.ts";
 import { inMemory, type MemorySocket } from "../../test/fuzz/in-memory.ts";
 import { getWith, requestHead } from "../../test/harness/parsed-head.ts";
@@ -10,7 +10,7 @@ import { FLOW, type ResponseListener } from "../message/stream.ts";
 import { Http1UpstreamConnection } from "./http1-connection.ts";
 
 /** A connection that has carried nothing yet, and its socket. */
-function open() {
+function open(onBug: OnBug = throwAgain) {
   const ticker = new Ticker(() => 0);
   onTestFinished(() => ticker.stop());
   const owner = {
@@ -18,7 +18,7 @@ function open() {
     onConnectFault() {},
     onIdle() {},
     onClosed() {},
-    onBug: throwAgain,
+    onBug,
   };
   return inMemory((connected) => {
     const address = { host: "127.0.0.1", port: 1 };
@@ -52,8 +52,7 @@ function listening() {
 }
 
 /** A GET that waits for the end of the turn. */
-async function getThatWaits() {
-  const { connection, socket } = open();
+async function getThatWaits({ connection, socket } = open()) {
   const { listener, told } = listening();
   connection.begin(listener);
   connection.sendHead(getWith(), new HeadEdit(10));
@@ -87,6 +86,17 @@ test("a request that is given up before it has left is not sent", async () => {
   connection.abort();
   endTurn();
   expect([socket.written, socket.closed]).toEqual(["", "closed"]);
+});
+
+test("a bug met when its turn ends closes that connection, and no other request stays behind", async () => {
+  const bugs: unknown[] = [];
+  const both = [open((bug) => bugs.push(bug)), open()];
+  const [buggy, other] = [await getThatWaits(both[0]), await getThatWaits(both[1])];
+  buggy.socket.write = () => throwAgain("planted");
+  endTurn();
+  expect([buggy.told, buggy.socket.closed, bugs]).toEqual([["abandoned"], "closed", ["planted"]]);
+  expect([other.told, other.socket.closed]).toEqual([[], null]);
+  expect(other.socket.written).toMatch(/^GET /);
 });
 
 test("an answer that comes while content waits is one, but nothing may follow on its connection", async () => {

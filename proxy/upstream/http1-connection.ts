@@ -104,7 +104,7 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
       },
     };
     this.#socket = connect(options);
-    this.#writer = new MessageWriter(this.#socket);
+    this.#writer = new MessageWriter(this.#socket, this);
     this.#socket.on("connect", () => this.#react("connect"));
     this.#socket.on("end", () => this.#react("end"));
     this.#socket.on("drain", () => this.#react("drain"));
@@ -258,6 +258,10 @@ export class Http1UpstreamConnection implements UpstreamStream, TunnelEnd, BodyR
       this.#breakOff(bug);
       return false;
     }
+  }
+
+  onWriterBug(bug: unknown): void {
+    this.#breakOff(bug);
   }
 
   #breakOff(bug: unknown): void {
