@@ -1,7 +1,9 @@
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, openSync } from "node:fs";
 import { chmod, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import type { TableDocument } from "../../core/watch-events.ts";
 import { checkStateDir, TABLE_AGE_MAX_MS, TABLE_FILE_BYTES_MAX, TableMemory } from "./remember.ts";
 
@@ -160,5 +162,21 @@ describe("the state directory", () => {
     await chmod(blocked, 0o400);
     const checked = await checkStateDir(blocked);
     expect(checked.ok ? "" : checked.error).toContain(blocked);
+  });
+
+  it("in a place where none can be made is named", async () => {
+    const nowhere = "/proc/self/fd/state";
+    const checked = await checkStateDir(nowhere, 600_000);
+    expect(checked.ok ? "" : checked.error).toContain(`${nowhere} cannot be written`);
+  });
+
+  it("of a file system that does not answer is not waited for", async () => {
+    // An open for writing waits for a reader.
+    const probe = path.join(dir, `.writable.${process.pid}.tmp`);
+    execFileSync("mkfifo", [probe]);
+    const checked = await checkStateDir(dir, 50);
+    expect(checked.ok ? "" : checked.error).toContain(`${dir} cannot be used: no answer`);
+    const reader = openSync(probe, constants.O_RDONLY | constants.O_NONBLOCK);
+    onTestFinished(() => closeSync(reader));
   });
 });

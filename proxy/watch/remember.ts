@@ -123,16 +123,48 @@ export class TableMemory {
   }
 }
 
+/** How long a start waits for the file system of the state directory, in milliseconds. */
+const STATE_DIR_MS = 5_000;
+
 /** Makes sure that the directory is there and can be written; the error says what is wrong. */
-export async function checkStateDir(dir: string): Promise<Result<null, string>> {
+export async function checkStateDir(
+  dir: string,
+  withinMs = STATE_DIR_MS,
+): Promise<Result<null, string>> {
+  const late = Promise.withResolvers<Result<null, string>>();
+  const why = `the state directory ${dir} cannot be used: no answer within ${withinMs} ms`;
+  const timer = setTimeout(() => late.resolve(err(why)), withinMs);
+  const checked = await Promise.race([probeStateDir(dir), late.promise]);
+  clearTimeout(timer);
+  return checked;
+}
+
+async function probeStateDir(dir: string): Promise<Result<null, string>> {
   const probe = path.join(dir, `.writable.${process.pid}.tmp`);
   try {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await makeFolder(dir);
     await (await open(probe, "w", 0o600)).close();
     await rm(probe, { force: true });
     return ok(null);
   } catch (error) {
     return err(`the state directory ${dir} cannot be written: ${messageOf(error)}`);
+  }
+}
+
+/**
+ * Makes the folder, and those above it that are missing. Not as Node does it, which tries for ever
+ * where a folder that is there says of every new one "no such file" (`/proc`).
+ */
+async function makeFolder(dir: string, isParentMade = false): Promise<void> {
+  try {
+    await mkdir(dir, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return;
+    const parent = path.dirname(dir);
+    if (code !== "ENOENT" || isParentMade || parent === dir) throw error;
+    await makeFolder(parent);
+    await makeFolder(dir, true);
   }
 }
 
