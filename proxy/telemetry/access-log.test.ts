@@ -99,6 +99,15 @@ describe("the access log", () => {
     });
   });
 
+  it("that is a pipe without a reader is a wrong setting, and is not waited for", async () => {
+    const fifo = path.join(dir, "fifo");
+    execFileSync("mkfifo", [fifo]);
+    await expect(startAccessLog({ file: fifo, untaggedEvery: 1 })).rejects.toMatchObject({
+      setting: "--access-log",
+      message: expect.stringMatching(/fifo.*reader/),
+    });
+  });
+
   it("drops and counts lines when nobody reads what it writes", async () => {
     const fifo = path.join(dir, "fifo");
     execFileSync("mkfifo", [fifo]);

@@ -1,4 +1,4 @@
-import { open } from "node:fs";
+import { constants, open } from "node:fs";
 import { promisify } from "node:util";
 import { type AccessLogConfig, ConfigError } from "../config.ts";
 import { NO_HOP } from "../exchange/placed-hop.ts";
@@ -36,12 +36,17 @@ export async function startAccessLog(
 
 const STDOUT = 1;
 
+const { O_APPEND, O_CREAT, O_NONBLOCK, O_WRONLY } = constants;
+
+/** A file waits for nobody, whatever it is told; a pipe would wait for a reader, here and at each write. */
 async function openToAppend(file: string): Promise<number> {
   try {
-    return await promisify(open)(file, "a", 0o640);
+    return await promisify(open)(file, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0o640);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new ConfigError("--access-log", `the file cannot be written: ${why}`);
+    const isUnread = (error as NodeJS.ErrnoException).code === "ENXIO";
+    const fix = isUnread ? "; a pipe needs its reader before the proxy starts" : "";
+    throw new ConfigError("--access-log", `the file cannot be written: ${why}${fix}`);
   }
 }
 

@@ -1,7 +1,10 @@
+import { execFileSync } from "node:child_process";
 import { constants, openSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
+import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { AsciiLine } from "./ascii-line.ts";
 import { LINE_BYTES_MAX } from "./line.ts";
@@ -46,6 +49,21 @@ test("what no file takes is dropped, counted, and said", async () => {
   await lines.end(10_000);
   expect(lines.droppedLines).toBe(3);
   expect(lines.fault).toMatchObject({ code: "EBADF" });
+});
+
+test("a pipe gets every line whole and in order, however late its reader comes", async () => {
+  const pipe = path.join(dir, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+  const writer = openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
+  const lines = new LineFile(writer, 4 * 1024 * 1024);
+  const added: string[] = [];
+  for (let i = 0; i < 5_000; i++) added.push(`${i}:${"a".repeat(i % 300)}\n`);
+  for (const line of added) lines.add(lineOf(line));
+  const ended = lines.end(10_000);
+  expect(await text(new net.Socket({ fd: reader, writable: false }))).toBe(added.join(""));
+  await ended;
+  expect([lines.droppedLines, lines.fault]).toEqual([0, null]);
 });
 
 test("a line longer than the limit is dropped, the longest one is not", async () => {

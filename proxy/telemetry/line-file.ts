@@ -19,11 +19,15 @@ export class LineFile {
   /** Full blocks, the one that is being written first. */
   readonly #waiting: Block[] = [];
   #isWriting = false;
+  #retryMs = RETRY_MIN_MS;
   #onIdle: (() => void) | null = null;
   #droppedLines = 0;
   #fault: Error | null = null;
 
-  /** `fd` is closed at the end, unless it is standard output. At most `waitingBytesMax` wait for it. */
+  /**
+   * `fd` is closed at the end, unless it is standard output; a pipe has to be opened with O_NONBLOCK, since
+   * a write that waits for ever keeps a process from its end. At most `waitingBytesMax` wait for it.
+   */
   constructor(fd: number, waitingBytesMax: number) {
     this.#fd = fd;
     this.#waitingMax = Math.max(1, Math.floor(waitingBytesMax / BLOCK_BYTES));
@@ -104,10 +108,12 @@ export class LineFile {
 
   #onWritten(block: Block, error: NodeJS.ErrnoException | null, count: number): void {
     if (error?.code === "EAGAIN") {
-      // A pipe that does not block, and is full.
-      setTimeout(() => this.#writeFirst(), RETRY_MS).unref();
+      // A pipe that does not block, and is full: mostly its reader is at work, else it may be away for long.
+      setTimeout(() => this.#writeFirst(), this.#retryMs).unref();
+      this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MAX_MS);
       return;
     }
+    this.#retryMs = RETRY_MIN_MS;
     block.written += count;
     if (error !== null) {
       this.#fault = error;
@@ -126,7 +132,8 @@ const STDOUT = 1;
 /** What is written at once: as much as a pipe holds. A quieter file is written every FLUSH_MS. */
 const BLOCK_BYTES = 64 * 1024;
 const FLUSH_MS = 500;
-const RETRY_MS = 100;
+const RETRY_MIN_MS = 1;
+const RETRY_MAX_MS = 100;
 
 /** Lines on their way. */
 interface Block {
