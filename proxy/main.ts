@@ -15,11 +15,22 @@ import { checkStateDir } from "./watch/remember.ts";
  *
  * Before: own-process/main.ts, or cli/commands/proxy.ts where that cannot be. After: proxy.ts.
  * Resolves to the exit code: 0 stopped when told, 1 failed or stopped twice, 2 wrong settings, among
- * them an address that is taken and a state directory that cannot be written.
+ * them an address that is taken and a state directory that cannot be written. The process ends soon
+ * after, whoever does not read what it wrote last.
  */
 export async function runProxy(
   flags: Readonly<Record<string, string | undefined>>,
 ): Promise<number> {
+  const code = await run(flags);
+  // A write that nobody takes would keep it: Node ends when nothing is left to do.
+  setTimeout(() => process.exit(code), END_MS).unref();
+  return code;
+}
+
+/** How long what was written last, and connections that are closing, may take. */
+const END_MS = 1_000;
+
+async function run(flags: Readonly<Record<string, string | undefined>>): Promise<number> {
   outliveReaders();
   const config = readProxyConfig(flags);
   if (!config.ok) return complain(config.error.message, 2);

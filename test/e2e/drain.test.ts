@@ -1,3 +1,8 @@
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, openSync, writeSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Connection } from "../harness/client.ts";
@@ -57,6 +62,31 @@ async function callWithoutRetry(book: Book, dice: Dice): Promise<void> {
   connection?.close();
 }
 
+/** A pipe that is full, and that nobody reads. */
+async function fullPipe(): Promise<number> {
+  const folder = await mkdtemp(join(tmpdir(), "forklane-drain-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const path = join(folder, "pipe");
+  execFileSync("mkfifo", [path]);
+  const pipe = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+  onTestFinished(() => closeSync(pipe));
+  // What is left of its last page takes single bytes.
+  for (const bytes of [4_096, 1]) while (takes(pipe, bytes));
+  return pipe;
+}
+
+function takes(pipe: number, bytes: number): boolean {
+  try {
+    return writeSync(pipe, Buffer.alloc(bytes)) > 0;
+  } catch {
+    return false;
+  }
+}
+
+function networks(count: number): string {
+  return Array.from({ length: count }, (_, i) => `10.${i >> 8}.${i & 255}.0/24`).join();
+}
+
 describe("a stop", () => {
   test("loses no request of callers that never repeat one, while a successor takes over", {
     timeout: 60_000,
@@ -101,6 +131,20 @@ describe("a stop", () => {
     await expect.poll(isReady).toBe(false);
     proxy.signal("SIGTERM");
     expect(await proxy.exit).toBe(1);
+  });
+
+  test.each([
+    ["of one process", {}],
+    ["of several processes", { workers: "2" }],
+    // More than the environment holds: the process of the command is the proxy.
+    ["in the process of the command", { "trust-tags-from": networks(8_000) }],
+  ])("of a proxy %s ends it though nobody reads its log", async (_where, flags) => {
+    const baseline = await startUpstream(response("ok"));
+    const limits = { drainAcceptMs: 1 };
+    const stderr = await fullPipe();
+    const proxy = await ProxyProcess.start({ baseline: baseline.at, flags, limits, stderr });
+    proxy.signal("SIGTERM");
+    expect(await proxy.exit).toBe(0);
   });
 
   test("answers requests that were sent together before it says close", async () => {

@@ -18,6 +18,8 @@ export interface ProxyProcessWish {
   readonly openFiles?: number;
   /** How large its heap may become, in MiB. */
   readonly heapMib?: number;
+  /** File descriptor that its log goes to; the test's own by default. */
+  readonly stderr?: number;
 }
 
 /** How long a process may take to be ready, in milliseconds: types are stripped at each start. */
@@ -96,6 +98,7 @@ function spawnProxy({
   limits,
   openFiles,
   heapMib,
+  stderr,
 }: ProxyProcessWish): ChildProcess {
   const settings = {
     listen: "127.0.0.1:0",
@@ -112,7 +115,7 @@ function spawnProxy({
   const ulimit = openFiles === undefined ? "" : `ulimit -n ${openFiles}; `;
   return spawn("sh", ["-c", `${ulimit}exec "$@"`, "sh", ...command], {
     cwd: ROOT,
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", stderr ?? "inherit"],
   });
 }
 
