@@ -145,7 +145,7 @@ export const FAULTS = {
     source: "proxy",
     status: 503,
     retry: "never",
-    meaning: "the proxy is stopping and its time to finish is over",
+    meaning: "the proxy is stopping: its time to finish is over, or it had not begun to serve",
   },
   "connect-refused": {
     source: "upstream",

@@ -6,8 +6,12 @@ import http from "node:http";
 import net, { type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { freePort } from "../test/harness/free-port.ts";
+import { bequeath } from "./supervisor/config.ts";
+import { ListeningSocket } from "./supervisor/listening-socket.ts";
 import { FakeControl } from "./watch/control.fake.ts";
 
 type Flags = Readonly<Record<string, string>>;
@@ -44,6 +48,14 @@ interface Run {
   stderr: string;
 }
 
+/** What a process is started with beside its flags: descriptors from 3, and variables. */
+interface Handed {
+  readonly stdio: ("pipe" | number)[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+const NOTHING: Handed = { stdio: [], env: {} };
+
 const runs: Run[] = [];
 let control: FakeControl;
 let upstream: http.Server;
@@ -66,14 +78,15 @@ afterEach(async () => {
   await rm(dir, { recursive: true });
 });
 
-/** `stderr`: where its log goes in place of `Run.stderr`. */
-function run(flags: Flags, stderr: number | null = null): Run {
+/** `stderr`: where its log goes in place of `Run.stderr`; `more` descriptors and variables that it is handed. */
+function run(flags: Flags, stderr: number | null = null, more: Handed = NOTHING): Run {
   const { port } = upstream.address() as AddressInfo;
   const quick = { listen: "127.0.0.1:0", upstream: `127.0.0.1:${port}`, workload: "shop/cart" };
   const words = JSON.stringify({ ...quick, ...flags });
   const main = new URL("main.ts", import.meta.url).href;
   const child = spawn(process.execPath, [path.join(dir, "run.mjs"), main, words], {
-    stdio: ["pipe", "pipe", stderr ?? "pipe"],
+    stdio: ["pipe", "pipe", stderr ?? "pipe", ...more.stdio],
+    env: { ...process.env, ...more.env },
   }) as ChildProcessWithoutNullStreams;
   // "close" comes after the last byte of what it said, "exit" may come before it.
   const exit = once(child, "close").then(([code]) => code as number | null);
@@ -232,6 +245,48 @@ describe("a proxy process", () => {
     expect(ready).toContain("is ready at");
     expect(lines.map((line) => JSON.parse(line).key)).toEqual(Array(50).fill("jane-42"));
     expect(started.stderr).toContain("supervisor.ts");
+  });
+
+  it.each(["1", "2"])(
+    "stops while it waits for its first table, with %s workers",
+    async (workers) => {
+      const started = run({ control: control.url, workers });
+      await expect.poll(() => control.watches.length, { timeout: START_MS }).toBe(1);
+      started.child.kill("SIGTERM");
+      expect(await started.exit).toBe(0);
+      expect(started.stdout).toBe("");
+      await expect.poll(() => control.lastStatus?.leaving).toBe(true);
+    },
+  );
+
+  it("ends at once when it is told twice while it waits for its first table", async () => {
+    const listen = `127.0.0.1:${await freePort()}`;
+    const started = run({ control: control.url, listen, limit: "drainedBodyMs=600000" });
+    await expect.poll(() => control.watches.length, { timeout: START_MS }).toBe(1);
+    const waiting = net.connect({ port: Number(listen.split(":")[1]), allowHalfOpen: true });
+    await once(waiting, "connect");
+    started.child.kill("SIGTERM");
+    expect(String((await once(waiting, "data"))[0])).toMatch(/^HTTP\/1.1 503 /);
+    started.child.kill("SIGTERM");
+    expect(await started.exit).toBe(1);
+    waiting.destroy();
+  });
+
+  it("is ready, and stops in order, from when the one before is told to leave", async () => {
+    const table = path.join(dir, "table.json");
+    await writeFile(table, '{"revision": 1, "routes": {}}');
+    const configured = { host: "127.0.0.1", port: 0 };
+    const socket = await ListeningSocket.bind(configured);
+    const listen = { configured, bound: socket.bound, fd: 4 };
+    const env = bequeath({ generation: 2, listen, admin: null }, {});
+    const flags = { table, workers: "2", limit: "drainAcceptMs=1" };
+    const started = run(flags, null, { stdio: ["pipe", socket.fd], env });
+    const told = started.child.stdio[3] as unknown as Readable;
+    await once(told, "data");
+    started.child.kill("SIGTERM");
+    expect(await started.exit).toBe(0);
+    expect(started.stdout).toMatch(/is ready at/);
+    socket.close();
   });
 
   it.each(["1", "2"])("ends at once when it is told twice, with %s workers", async (workers) => {

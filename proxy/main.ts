@@ -32,30 +32,45 @@ const END_MS = 1_000;
 
 async function run(flags: Readonly<Record<string, string | undefined>>): Promise<number> {
   outliveReaders();
+  // Before anything takes connections: a signal that nobody listens to ends the process, or, as the
+  // first one of a container, is lost.
+  const stop = new StopSignals();
+  const code = await runUntil(stop, flags);
+  stop.close();
+  return code;
+}
+
+async function runUntil(
+  stop: StopSignals,
+  flags: Readonly<Record<string, string | undefined>>,
+): Promise<number> {
   const config = readProxyConfig(flags);
   if (!config.ok) return complain(config.error.message, 2);
   keepHeapSmall();
-  const started = await start(flags, config.value);
+  let proxy: StoppableProxy | null = null;
+  void stop.second.then(() => endAtOnce(proxy, stop));
+  const started = await start(flags, config.value, stop.first);
   if (!started.ok) return complain(started.error.message, started.error.exitCode);
+  proxy = started.value;
+  const isReady = !stop.isAsked;
+  if (isReady) sayReady(config.value, proxy);
+  const retireMs = await Promise.race([stop.first.then(() => null), proxy.succeeded ?? NEVER]);
+  if (retireMs !== null) return await retire(proxy, retireMs, stop);
+  STDERR_LOG.info(`stopping${isReady ? howToDrain(config.value) : ""}; once more ends at once`);
+  await proxy.drain();
+  return 0;
+}
+
+function howToDrain({ limits }: ProxyConfig): string {
+  const acceptS = limits.drainAcceptMs / 1_000;
+  return `: callers are told, new ones taken for ${acceptS} s, then what is in progress is finished`;
+}
+
+function sayReady(config: ProxyConfig, proxy: StoppableProxy): void {
   giveBackMemoryOfStart();
-  const stop = new StopSignals();
-  sayTo(process.stdout, `${readyLine(config.value, started.value)}\n`);
-  const retireMs = await Promise.race([
-    stop.first.then(() => null),
-    started.value.succeeded ?? NEVER,
-  ]);
-  if (retireMs === null) {
-    const acceptS = config.value.limits.drainAcceptMs / 1_000;
-    STDERR_LOG.info(
-      `stopping: callers are told, new ones taken for ${acceptS} s, then what is in progress is finished; once more ends at once`,
-    );
-  }
-  const code = await Promise.race([
-    retireMs === null ? drain(started.value) : retire(started.value, retireMs, stop),
-    stop.second.then(() => endAtOnce(started.value)),
-  ]);
-  stop.close();
-  return code;
+  sayTo(process.stdout, `${readyLine(config, proxy)}\n`);
+  // Last of all: that one begins to stop, and from now on a signal is for this one.
+  proxy.takeOver?.();
 }
 
 /** A proxy of one process, or the supervisor of one with several. */
@@ -65,6 +80,8 @@ interface StoppableProxy {
   readonly outbound?: Address | null;
   /** Resolves when another process has taken over, with how long the drain may take, in milliseconds. */
   readonly succeeded?: Promise<number>;
+  /** Tells the process that it takes over from, where there is one. */
+  takeOver?(): void;
   drain(options?: DrainOptions): Promise<void>;
   /** Ends its workers. */
   kill?(): void;
@@ -73,8 +90,10 @@ interface StoppableProxy {
 const NEVER = new Promise<never>(() => undefined);
 
 /** What is open would keep the process for as long as the drain that it was to cut short. */
-function endAtOnce(proxy: StoppableProxy): never {
-  proxy.kill?.();
+function endAtOnce(proxy: StoppableProxy | null, stop: StopSignals): never {
+  proxy?.kill?.();
+  // Node waits for its threads, and one of them may wait for a file system: the next signal is the kernel's.
+  stop.close();
   process.exit(1);
 }
 
@@ -86,14 +105,15 @@ interface StartFault {
 async function start(
   flags: Readonly<Record<string, string | undefined>>,
   config: ProxyConfig,
+  stop: Promise<void>,
 ): Promise<Result<StoppableProxy, StartFault>> {
   if (config.stateDir !== null) {
     const writable = await checkStateDir(config.stateDir);
     if (!writable.ok) return err({ message: `--state-dir: ${writable.error}`, exitCode: 2 });
   }
   try {
-    if (config.workers > 1) return await startWorkers(flags, config);
-    return ok(await createProxy(config, { log: STDERR_LOG }));
+    if (config.workers > 1) return await startWorkers(flags, config, stop);
+    return ok(await createProxy(config, { log: STDERR_LOG, stop }));
   } catch (error) {
     return err(describeFault(error, config));
   }
@@ -103,11 +123,12 @@ async function start(
 async function startWorkers(
   flags: Readonly<Record<string, string | undefined>>,
   config: ProxyConfig,
+  stop: Promise<void>,
 ): Promise<Result<StoppableProxy, StartFault>> {
   const { startSupervisor } = await import("./supervisor/supervisor.ts");
   // The ending is that of this file: dist/ has no TypeScript.
   const workerEntry = join(import.meta.dirname, `worker${extname(import.meta.filename)}`);
-  return await startSupervisor({ flags, config, workerEntry, log: STDERR_LOG });
+  return await startSupervisor({ flags, config, workerEntry, log: STDERR_LOG, stop });
 }
 
 /** What the operator can set right is named; anything else is ours, with its stack. */
@@ -145,11 +166,6 @@ function readyLine(config: ProxyConfig, proxy: StoppableProxy): string {
   );
 }
 
-async function drain(proxy: StoppableProxy): Promise<number> {
-  await proxy.drain();
-  return 0;
-}
-
 /** Another process takes the connections: there is time, until somebody says stop. */
 async function retire(proxy: StoppableProxy, withinMs: number, stop: StopSignals): Promise<number> {
   void stop.first.then(() => proxy.drain({ accepts: false }));
@@ -171,6 +187,10 @@ class StopSignals {
   constructor() {
     process.on("SIGTERM", this.#signal);
     process.on("SIGINT", this.#signal);
+  }
+
+  get isAsked(): boolean {
+    return this.#count > 0;
   }
 
   get first(): Promise<void> {

@@ -39,6 +39,8 @@ export interface ProxyOptions {
   readonly log?: WatchLog;
   /** Whether to wait for the first table (at most 5 s); true by default. */
   readonly waitForTable?: boolean;
+  /** Resolves when it is to stop: a start does not wait for the table any more, and serves nobody. */
+  readonly stop?: Promise<void>;
   /** Of a worker: what it shares with others. It has no admin of its own. */
   readonly worker?: WorkerParts;
 }
@@ -125,11 +127,13 @@ export async function createProxy(
   let stopped: Promise<void> | null = null;
   try {
     const boundAdmin = (await admin?.start()) ?? null;
-    const first = source.start();
-    if (options.waitForTable !== false) await first;
-    else first.catch(() => undefined);
+    const hasTable = source.start().then(() => true);
+    const isStopped = (options.stop ?? NEVER).then(() => false);
+    if (options.waitForTable === false) hasTable.catch(() => undefined);
+    const mayServe = options.waitForTable === false || (await Promise.race([hasTable, isStopped]));
     if (worker !== undefined) await sides.listen(worker.fd);
-    sides.serve();
+    // Who waits is refused by the drain, which is next.
+    if (mayServe) sides.serve();
     return {
       listen,
       admin: boundAdmin,
@@ -181,5 +185,7 @@ function bugCounter(metrics: Metrics, log: WatchLog): OnBug {
     log.warn(`a bug, please report it; its connection was closed, others go on: ${stack}`);
   };
 }
+
+const NEVER = new Promise<never>(() => undefined);
 
 const SILENT: WatchLog = { info: () => undefined, warn: () => undefined };

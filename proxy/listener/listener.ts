@@ -104,6 +104,7 @@ export class Listener implements CallConnectionOwner {
    * response tells its caller to close. Then nobody new is let in, and idle connections stay open: a
    * caller that uses one again is answered, and told. Who has not by that moment is closed untold,
    * since a request may cross the end of its connection; what is in progress at the deadline is cut off.
+   * One that has served nobody yet refuses those who wait, and has nothing to finish.
    * Asked again it may bring the deadline forward, and resolves with the first.
    * Resolves with the number of connections that were cut off.
    */
@@ -131,6 +132,7 @@ export class Listener implements CallConnectionOwner {
     const { drainedBodyMs } = this.#context.limits;
     const isEmpty = () => this.#connections.size === 0;
     this.#context.isDraining = true;
+    if (this.#held !== null) return await this.#refuseHeld(this.#held);
     // Whoever has not heard yet that this address is going away still gets an answer.
     await this.#acceptsNoMore.promise;
     this.#server.close();
@@ -144,6 +146,19 @@ export class Listener implements CallConnectionOwner {
       if (connection.destroy()) cutOff++;
     }
     return cutOff;
+  }
+
+  /** Each is told, and gone within `drainedBodyMs`; they are no more than may be served. */
+  async #refuseHeld(held: readonly Socket[]): Promise<number> {
+    // Whom the kernel has let in already is taken meanwhile: a close would reset them.
+    await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
+    this.#acceptsNoMore.resolve();
+    this.#server.close();
+    const waiting = held.filter((socket) => !socket.destroyed);
+    let told = 0;
+    for (const socket of waiting) refuseConnection(socket, this.#context, "draining", () => told++);
+    await this.#until(() => told === waiting.length, 0);
+    return 0;
   }
 
   /** Stops at once, without a word. */

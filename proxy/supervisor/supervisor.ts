@@ -55,6 +55,8 @@ export interface SupervisorOptions {
   /** Path of the module that is a worker. */
   readonly workerEntry: string;
   readonly log: WatchLog;
+  /** Resolves when it is to stop: a start does not wait for anything any more. */
+  readonly stop: Promise<void>;
 }
 
 /**
@@ -195,19 +197,25 @@ export class Supervisor {
     return this.#adminSocket?.bound ?? null;
   }
 
-  /** Resolves with null once all workers take connections; else with why one does not. */
+  /** Resolves with null once all workers take connections, or it is to stop; else with why one does not. */
   async start(): Promise<WorkerFault | null> {
     process.on("SIGHUP", this.#onHangup);
     process.on("SIGUSR2", this.#onUser2);
     await this.#startAdmin();
     const started = this.#workers.start();
-    await this.#source.start();
+    const stop = this.#options.stop.then(() => null);
+    // Without a table no worker takes connections.
+    if ((await Promise.race([this.#source.start(), stop])) === null) return null;
     if (!this.#tables.hasTable) this.#onTable(this.#table, null);
-    const fault = await started;
+    const fault = await Promise.race([started, stop]);
     if (fault !== null) return fault;
     this.#isStarted = true;
-    if (this.#inheritance !== null) tellPredecessor();
     return null;
+  }
+
+  /** Tells the generation before, if there is one: it begins to stop then. */
+  takeOver(): void {
+    if (this.#inheritance !== null) tellPredecessor();
   }
 
   /**

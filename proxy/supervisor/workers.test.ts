@@ -1,4 +1,7 @@
-import { expect, test } from "vitest";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
 import { Workers } from "./workers.ts";
 
 test("a start that fails is told once: nothing of it is begun anew, or counts as a crash", async () => {
@@ -23,4 +26,41 @@ test("a start that fails is told once: nothing of it is begun anew, or counts as
   expect((await workers.start())?.message).toContain("EBADF");
   expect([started, ended, warnings]).toEqual([[1, 2], [false, false], []]);
   expect([workers.crashes, workers.alive]).toEqual([0, []]);
+});
+
+/** The first one takes connections, and ends when it is sent a flush; the others never begin. */
+const FIRST_ALONE = `
+  process.on("message", ({ kind, index }) => {
+    if (kind === "start" && index === 1) process.send({ kind: "accepting" });
+    if (kind === "flush") process.exit(0);
+  });
+`;
+
+test("a stop in the middle of a start lets finish who takes connections already", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "forklane-workers-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const entry = join(folder, "worker.mjs");
+  await writeFile(entry, FIRST_ALONE);
+  const ended: unknown[] = [];
+  const workers = new Workers({
+    count: 2,
+    settings: {},
+    log: { info: () => undefined, warn: () => undefined },
+    retireMs: () => 1_000,
+    worker: { entry, listenFd: 0, onMessage: () => undefined, onOutput: () => undefined },
+    onStarted: () => undefined,
+    onEnded: ({ index }, wasOrderly) => {
+      ended.push([index, wasOrderly]);
+      for (const worker of workers.alive) worker.send({ kind: "flush", id: "" });
+    },
+  });
+  onTestFinished(() => workers.kill());
+  const started = workers.start();
+  await expect.poll(() => workers.acceptingCount).toBe(1);
+  await workers.drain(true, 60_000);
+  expect(ended).toEqual([
+    [2, false],
+    [1, true],
+  ]);
+  expect((await started)?.message).toContain("it ended at its start");
 });

@@ -85,7 +85,8 @@ export class Workers {
       }),
     );
     const first = faults.find((fault) => fault !== null) ?? null;
-    if (first !== null) this.kill();
+    // In a drain some have connections to finish.
+    if (first !== null && !this.#isStopping) this.kill();
     this.#isStarted = true;
     return first;
   }

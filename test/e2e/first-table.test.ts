@@ -37,7 +37,7 @@ async function startDoor(controlUrl: string) {
 }
 
 /** A proxy that starts while control does not answer, with a sandbox that control knows. */
-async function startEarly(wished: Partial<Limits> = {}) {
+async function startEarly(wished: Partial<Limits> = {}, stop?: Promise<void>) {
   const control = await startControl();
   const baseline = await startUpstream(response("baseline"));
   const jane = await startUpstream(response("jane"));
@@ -52,7 +52,7 @@ async function startEarly(wished: Partial<Limits> = {}) {
   const config = readProxyConfig({ ...flags, "access-log": "off" }, {});
   if (!config.ok) throw new Error(config.error.message);
   const limits = { ...config.value.limits, drainAcceptMs: 0, drainMs: 200, ...wished };
-  const starting = createProxy({ ...config.value, limits });
+  const starting = createProxy({ ...config.value, limits }, { ...(stop && { stop }) });
   onTestFinished(async () => await (await starting).drain());
   await expect.poll(() => door.waiting.length).toBeGreaterThan(0);
   return { door, port, baseline, starting };
@@ -86,4 +86,28 @@ test("as many wait as the limit of connections says; others are refused at once"
   door.open();
   for (const connection of waiting) expect((await connection.response()).status).toBe(200);
   for (const connection of waiting) connection.close();
+});
+
+test("a stop before the first table refuses those who wait, at once, and serves nobody", async () => {
+  const stop = Promise.withResolvers<void>();
+  const limits = { drainAcceptMs: 3_600_000, drainMs: 3_600_000 };
+  const { port, baseline, starting } = await startEarly(limits, stop.promise);
+  const waiting = await Promise.all([1, 2, 3].map(() => Connection.open(port)));
+  for (const connection of waiting) connection.write("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+  const gone = await Connection.open(port);
+  gone.socket.resetAndDestroy();
+  stop.resolve();
+  const drained = (await starting).drain();
+  for (const connection of waiting) {
+    const { status, fields } = await connection.response();
+    expect([status, fields["forklane-fault"], fields["connection"]]).toEqual([
+      503,
+      "draining; by=shop/cart",
+      "close",
+    ]);
+    connection.close();
+  }
+  await expect(Connection.open(port)).rejects.toThrow("ECONNREFUSED");
+  await drained;
+  expect(baseline.requests).toHaveLength(0);
 });
