@@ -289,6 +289,19 @@ describe("a proxy process", () => {
     socket.close();
   });
 
+  it("goes on after signals on which only several workers restart, and stops in order after", async () => {
+    const workloads = { "shop/cart": { routes: {} } };
+    control.onWatch = (watch) => control.sendSnapshot("e.1", { workloads, known: [] }, watch);
+    const started = run({ control: control.url, limit: "drainAcceptMs=1" });
+    const address = await readyAt(started);
+    for (const signal of ["SIGHUP", "SIGUSR2"] as const) {
+      started.child.kill(signal);
+      expect(await get(address)).toBe("baseline /items");
+    }
+    started.child.kill("SIGTERM");
+    expect(await started.exit).toBe(0);
+  });
+
   it.each(["1", "2"])("ends at once when it is told twice, with %s workers", async (workers) => {
     const table = path.join(dir, "table.json");
     await writeFile(table, '{"revision": 1, "routes": {}}');

@@ -47,6 +47,7 @@ async function runUntil(
   const config = readProxyConfig(flags);
   if (!config.ok) return complain(config.error.message, 2);
   keepHeapSmall();
+  outliveRestarts(config.value);
   let proxy: StoppableProxy | null = null;
   void stop.second.then(() => endAtOnce(proxy, stop));
   const started = await start(flags, config.value, stop.first);
@@ -71,6 +72,16 @@ function sayReady(config: ProxyConfig, proxy: StoppableProxy): void {
   sayTo(process.stdout, `${readyLine(config, proxy)}\n`);
   // Last of all: that one begins to stop, and from now on a signal is for this one.
   proxy.takeOver?.();
+}
+
+/** Several workers restart on these signals (supervisor.ts). Who has one is told: Node would end. */
+function outliveRestarts({ workers, table }: ProxyConfig): void {
+  const refuse = (why: string) => () => {
+    if (workers === 1) STDERR_LOG.warn(`${why} needs --workers 2 or more`);
+  };
+  const reread = table === null ? "nothing is" : "the table alone is";
+  process.on("SIGHUP", refuse(`SIGHUP: ${reread} read again: a restart with new settings`));
+  process.on("SIGUSR2", refuse("SIGUSR2: refused: to hand over to a new process"));
 }
 
 /** A proxy of one process, or the supervisor of one with several. */

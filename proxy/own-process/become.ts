@@ -43,6 +43,8 @@ const NODE_FLAGS: readonly string[] = [
   "--v8-pool-size=1",
   // See giveBackMemoryOfStart in small-heap.ts.
   "--expose-gc",
+  // Anybody who may signal it would have Node open a port for its debugger.
+  "--disable-sigusr1",
 ];
 
 /**
@@ -58,9 +60,9 @@ const MALLOC_SETTINGS: Readonly<Record<string, string>> = {
   MALLOC_MMAP_THRESHOLD_: "24576",
 };
 
-/** What somebody gave is obeyed. */
+/** What somebody gave is obeyed, also `--no-disable-sigusr1`. */
 function nodeFlags(given: readonly string[]): string[] {
-  const name = (flag: string) => flag.split("=", 1)[0];
+  const name = (flag: string) => flag.split("=", 1)[0]?.replace(/^--no-/, "--");
   const ours = NODE_FLAGS.filter((flag) => !given.some((other) => name(other) === name(flag)));
   return [...ours, ...given];
 }

@@ -1,7 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { WorkerProcess } from "./worker-process.ts";
 
 /** No process has as many files. */
@@ -46,4 +49,19 @@ test("so has one for which there are not enough files", async () => {
     once(child, "close"),
   ]);
   expect([errors, out]).toEqual(["", expect.stringContaining("EMFILE")]);
+});
+
+test("a worker has no debugger that a signal starts, however its supervisor was started", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "forklane-worker-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const entry = join(folder, "worker.mjs");
+  await writeFile(entry, "process.stdout.write(process.execArgv.join());process.disconnect();");
+  const said = Promise.withResolvers<string>();
+  const worker = new WorkerProcess({
+    ...{ entry, listenFd: 0, settings: {}, index: 1 },
+    onMessage: () => undefined,
+    onOutput: (stdout) => said.resolve(text(stdout)),
+  });
+  expect((await said.promise).split(",")).toContain("--disable-sigusr1");
+  expect(await worker.ended).toBeNull();
 });

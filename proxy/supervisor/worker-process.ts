@@ -153,8 +153,15 @@ export class WorkerProcess {
 function startChild({ entry, listenFd }: WorkerOptions): Result<ChildProcess, string> {
   try {
     const stdio: StdioOptions = ["ignore", "pipe", "inherit", "ipc", listenFd];
-    return ok(fork(entry, [], { stdio, serialization: "advanced" }));
+    return ok(fork(entry, [], { stdio, serialization: "advanced", execArgv: nodeFlags() }));
   } catch (error) {
     return err(error instanceof Error ? error.message : String(error));
   }
+}
+
+/** Those of this process, behind what a proxy in a process of its own has (own-process/become.ts). */
+function nodeFlags(): string[] {
+  const flag = "--disable-sigusr1";
+  const { execArgv } = process;
+  return execArgv.includes(flag) ? execArgv : [flag, ...execArgv];
 }

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir, readFile } from "node:fs/promises";
+import { constants } from "node:os";
 import { text } from "node:stream/consumers";
 import { describe, expect, it, vi } from "vitest";
 import { ProxyProcess } from "../harness/proxy-process.ts";
@@ -32,9 +33,10 @@ describe("a proxy that was started by the command", () => {
     const flags = { "probe-path": "/up,/ready", instance: "cart-1" };
     const proxy = await ProxyProcess.start({ baseline: "127.0.0.1:1", flags, heapMib: 64 });
     const words = await wordsOf(proxy.pid);
-    expect(words.slice(1, 5)).toEqual([
+    expect(words.slice(1, 6)).toEqual([
       "--v8-pool-size=1",
       "--expose-gc",
+      "--disable-sigusr1",
       "--max-old-space-size=64",
       expect.stringMatching(/proxy\/own-process\/main\.ts$/),
     ]);
@@ -47,6 +49,15 @@ describe("a proxy that was started by the command", () => {
     const usual = await ProxyProcess.start({ baseline: "127.0.0.1:1" });
     const names = await threadNames(usual.pid);
     expect(names.filter((name) => name.includes("V8Worker"))).toHaveLength(1);
+  });
+
+  it("has no debugger that a signal starts, in no process of its own, unless somebody wants one", async () => {
+    const usual = await ProxyProcess.start({ baseline: "127.0.0.1:1", flags: { workers: "2" } });
+    for (const pid of await processesOf(usual)) expect(await catchesDebugSignal(pid)).toBe(false);
+    const nodeFlags = ["--no-disable-sigusr1"];
+    const flags = { workers: "2" };
+    const told = await ProxyProcess.start({ baseline: "127.0.0.1:1", flags, nodeFlags });
+    for (const pid of await processesOf(told)) expect(await catchesDebugSignal(pid)).toBe(true);
   });
 
   it("tells the C library to give back memory, unless somebody told it otherwise", async () => {
@@ -85,6 +96,21 @@ it("the file of that process is started by the command, and by nobody else", asy
   expect(code).toBe(2);
   expect(stderr).toContain("start `forklane proxy`");
 });
+
+/** The supervisor and its workers. */
+async function processesOf({ pid, admin }: ProxyProcess): Promise<number[]> {
+  const config = (await (await fetch(`${admin}/config`)).json()) as {
+    processes: readonly { readonly process: number }[];
+  };
+  return [pid, ...config.processes.map(({ process }) => process)];
+}
+
+/** Whether something listens to SIGUSR1 in this process: in ours that can only be Node. */
+async function catchesDebugSignal(pid: number): Promise<boolean> {
+  const status = await readFile(`/proc/${pid}/status`, "latin1");
+  const caught = BigInt(`0x${/^SigCgt:\s+(\w+)/m.exec(status)?.[1]}`);
+  return ((caught >> BigInt(constants.signals.SIGUSR1 - 1)) & 1n) === 1n;
+}
 
 async function mallocSettingsOf(pid: number): Promise<string[]> {
   const environment = (await readFile(`/proc/${pid}/environ`, "latin1")).split("\0");

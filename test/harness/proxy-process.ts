@@ -18,6 +18,8 @@ export interface ProxyProcessWish {
   readonly openFiles?: number;
   /** How large its heap may become, in MiB. */
   readonly heapMib?: number;
+  /** Flags of Node's. */
+  readonly nodeFlags?: readonly string[];
   /** File descriptor that its log goes to; the test's own by default. */
   readonly stderr?: number;
 }
@@ -98,6 +100,7 @@ function spawnProxy({
   limits,
   openFiles,
   heapMib,
+  nodeFlags = [],
   stderr,
 }: ProxyProcessWish): ChildProcess {
   const settings = {
@@ -111,7 +114,7 @@ function spawnProxy({
   const words = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
   for (const limit of Object.entries(limits ?? {})) words.push(`--limit=${limit.join("=")}`);
   const heap = heapMib === undefined ? [] : [`--max-old-space-size=${heapMib}`];
-  const command = [process.execPath, ...heap, "cli/main.ts", "proxy", ...words];
+  const command = [process.execPath, ...heap, ...nodeFlags, "cli/main.ts", "proxy", ...words];
   const ulimit = openFiles === undefined ? "" : `ulimit -n ${openFiles}; `;
   return spawn("sh", ["-c", `${ulimit}exec "$@"`, "sh", ...command], {
     cwd: ROOT,
