@@ -9,7 +9,7 @@ export interface Answer {
 }
 
 /**
- * Turns a fault into a response: the only place that picks a status code.
+ * Turns a fault into a response, with the status that the fault table says.
  *
  * Before: exchange/exchange.ts. After: the downstream connection.
  * Invariant: such an answer is recognizable (`forklane-fault`) and never cached. `by` is the
