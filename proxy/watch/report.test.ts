@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { ok } from "../../core/result.ts";
+import { err, ok } from "../../core/result.ts";
 import { FakeControl } from "./control.fake.ts";
 import { ControlApi } from "./control-api.ts";
 import { Reporter, type ReporterOptions, selectSeen } from "./report.ts";
@@ -117,6 +117,22 @@ describe("reports", () => {
       .slice(2)
       .map((body) => JSON.parse(body.split("\n")[0] ?? "").batch.flush);
     expect(flushes.slice(0, 2)).toEqual(["flush-1", "flush-2"]);
+  });
+
+  it("give up on a flush after four tries", async () => {
+    vi.useFakeTimers();
+    let tries = 0;
+    start({
+      api: {
+        post: (path) => {
+          if (path === "/v1/hops") tries++;
+          return Promise.resolve(err({ status: 503, why: "control answered 503" }));
+        },
+      },
+    });
+    reporter.flush("flush-1");
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(tries).toBe(4);
   });
 
   it("do not keep records that control will never take", async () => {

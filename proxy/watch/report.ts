@@ -213,7 +213,7 @@ export class Reporter {
     }
     if (taken !== null && isFinal(answer.error.status)) hops.discard(taken);
     else if (taken !== null) hops.giveBack(taken);
-    if (flush !== null && this.#hops.failures >= FLUSH_TRIES) this.#flushAnswered(flush);
+    if (flush !== null && this.#hops.failures + 1 >= FLUSH_TRIES) this.#flushAnswered(flush);
     return `hop records: ${answer.error.why}`;
   }
 
