@@ -52,10 +52,12 @@ export class ControlApi {
   /** Sends a body; success is a 2xx. */
   async post(path: string, contentType: string, body: string): Promise<Result<null, ControlFault>> {
     const headers = { "content-type": contentType, "content-length": Buffer.byteLength(body) };
-    const signal = AbortSignal.timeout(POST_TIMEOUT_MS);
-    const answer = await this.#exchange("POST", path, headers, body, signal, true);
-    if (!answer.ok) return answer;
-    return await expectSuccess(answer.value);
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), POST_TIMEOUT_MS);
+    const answer = await this.#exchange("POST", path, headers, body, late.signal, true);
+    const result = answer.ok ? await expectSuccess(answer.value) : answer;
+    clearTimeout(timer);
+    return result;
   }
 
   /** Opens the event stream; the response is yet to be read. */

@@ -52,6 +52,27 @@ function start(options: Partial<ReporterOptions> = {}): void {
   reporter.start();
 }
 
+/** Starts with a control that takes all, and returns the batches that it gets. */
+function startWithBodies(): string[] {
+  const bodies: string[] = [];
+  const post = (path: string, _type: string, body: string) => {
+    if (path === "/v1/hops") bodies.push(body);
+    return Promise.resolve(ok(null));
+  };
+  start({ api: { post } });
+  return bodies;
+}
+
+/** A record of `bytes`, its line feed included. */
+function recordOf(bytes: number): string {
+  return `"${"x".repeat(bytes - 3)}"\n`;
+}
+
+/** Behind the line that opens the batch. */
+function countRecords(body: string): number {
+  return body.split("\n").length - 2;
+}
+
 describe("reports", () => {
   it("send the status from time to time when nothing changes", async () => {
     start({ statusIntervalMs: 10 });
@@ -117,6 +138,39 @@ describe("reports", () => {
       .slice(2)
       .map((body) => JSON.parse(body.split("\n")[0] ?? "").batch.flush);
     expect(flushes.slice(0, 2)).toEqual(["flush-1", "flush-2"]);
+  });
+
+  it("send records in batches of at most 512 KiB, the next one at once behind a large one", async () => {
+    vi.useFakeTimers();
+    const bodies = startWithBodies();
+    hops.lines.push(...Array.from({ length: 5 }, () => recordOf(200 * 1024)));
+    await vi.advanceTimersByTimeAsync(250);
+    expect(bodies.map(countRecords)).toEqual([2, 2, 1]);
+  });
+
+  it("send observations in batches of at most 256 KiB", async () => {
+    vi.useFakeTimers();
+    const bodies = startWithBodies();
+    observations.lines.push(...Array.from({ length: 5 }, () => recordOf(100 * 1024)));
+    await vi.advanceTimersByTimeAsync(250);
+    expect(bodies.map(countRecords)).toEqual([2, 2, 1]);
+  });
+
+  it("are tried again after pauses that double from 250 ms to five seconds", async () => {
+    vi.useFakeTimers();
+    const triedAtMs: number[] = [];
+    start({
+      api: {
+        post: () => {
+          triedAtMs.push(performance.now());
+          return Promise.resolve(err({ status: 503, why: "control answered 503" }));
+        },
+      },
+    });
+    reporter.changed();
+    await vi.advanceTimersByTimeAsync(18_000);
+    const pauses = triedAtMs.slice(1).map((ms, i) => ms - (triedAtMs[i] ?? 0));
+    expect(pauses).toEqual([250, 500, 1_000, 2_000, 4_000, 5_000, 5_000]);
   });
 
   it("give up on a flush after four tries", async () => {
@@ -218,6 +272,17 @@ describe("reports", () => {
       };
       await expect.poll(hurried).toBeGreaterThanOrEqual(posts);
     }
+  });
+
+  it("name at most 2,000 keys in one status, and the others in the next", async () => {
+    const seen = Object.fromEntries(Array.from({ length: 2_001 }, (_, i) => [`key-${i}`, i]));
+    start({ lastSeen: () => seen });
+    reporter.changed();
+    await expect.poll(() => control.statuses).toHaveLength(1);
+    expect(Object.keys(control.lastStatus?.lastSeen ?? {})).toHaveLength(2_000);
+    reporter.changed();
+    await expect.poll(() => control.statuses).toHaveLength(2);
+    expect(control.lastStatus?.lastSeen).toEqual({ "key-2000": 2_000 });
   });
 
   it("tell each time of a key once", async () => {
