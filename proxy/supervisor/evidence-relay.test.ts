@@ -111,6 +111,19 @@ describe("hop records", () => {
     expect(relay.hops.take()).toBeNull();
   });
 
+  test("that workers left are held up to 10 MiB", () => {
+    const { relay } = setUp(0);
+    const record = `${JSON.stringify({ key: "jane-42", path: "x".repeat(4 * 1024 * 1024) })}\n`;
+    for (const held of [1, 2, 2]) {
+      const worker = new FakeWorker();
+      relay.add(worker);
+      relay.hops.hand(worker, batch(record));
+      relay.remove(worker, true);
+      expect(relay.hops.held).toBe(held);
+    }
+    expect(relay.hops.droppedTotal).toBe(1);
+  });
+
   test("that a worker took with it when it crashed count as dropped, until control knows", () => {
     const { relay, workers } = setUp();
     const [a, b] = workers as [FakeWorker, FakeWorker];
@@ -160,11 +173,16 @@ describe("a flush", () => {
     await setUp(0).relay.flush("f1");
   });
 
-  test("that nobody answers costs no memory: a hundred wait, no more", () => {
+  test("is given up where a hundred later ones wait for their answer", async () => {
     const { relay, workers } = setUp(1);
-    for (let i = 0; i < 1_000; i++) void relay.flush(`f${i}`);
-    const [worker] = workers;
-    for (let i = 0; i < 1_000; i++) if (worker !== undefined) relay.flushed(worker, `f${i}`);
+    const [worker] = workers as [FakeWorker];
+    const over: number[] = [];
+    const flushes = Array.from({ length: 101 }, (_, i) =>
+      relay.flush(`f${i}`).then(() => over.push(i)),
+    );
+    for (let i = 0; i < 101; i++) relay.flushed(worker, `f${i}`);
+    await Promise.all(flushes.slice(1));
+    expect(over).toEqual(Array.from({ length: 100 }, (_, i) => i + 1));
     expect(relay.isFlushing).toBe(false);
   });
 });

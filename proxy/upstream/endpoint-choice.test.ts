@@ -35,6 +35,16 @@ describe("the choice among a fork's endpoints", () => {
     expect(choice.choose(route("a:1"), [], 10)).toBe("a:1");
   });
 
+  test("passes over a thousand that refused, and forgets the oldest past them", () => {
+    const choice = new EndpointChoice(SKIP_MS);
+    choice.refused("a:1", 0);
+    for (let i = 1; i < 1_000; i++) choice.refused(`other-${i}:1`, 0);
+    expect(choice.choose(route("a:1", "b:1"), [], 0)).toBe("b:1");
+    for (let i = 1_000; i < 2_000; i++) choice.refused(`other-${i}:1`, 0);
+    const picks = [0, 1].map(() => choice.choose(route("a:1", "b:1"), [], 0));
+    expect(picks).toEqual(["b:1", "a:1"]);
+  });
+
   test("never repeats what an exchange has tried", () => {
     const choice = new EndpointChoice(SKIP_MS);
     expect(choice.choose(route("a:1"), ["a:1"], 0)).toBeNull();

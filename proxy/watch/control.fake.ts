@@ -35,6 +35,8 @@ export class FakeControl {
   hopsStatus = 0;
   protocol = "1";
   contentType = "text/event-stream";
+  /** Told of each POST in place of an answer; null where they are answered. */
+  onUnanswered: (() => void) | null = null;
   /** What each new watch is sent at once. */
   onWatch: (watch: ReceivedWatch) => void = () => {};
   readonly #server = http.createServer((request, response) => void this.#answer(request, response));
@@ -84,6 +86,7 @@ export class FakeControl {
     if (url.pathname === "/v1/watch") return this.#openWatch(url, request, response);
     const body = await text(request);
     this.posts++;
+    if (this.onUnanswered !== null) return this.onUnanswered();
     const isBatch = url.pathname === "/v1/hops";
     const status = (isBatch && this.hopsStatus) || this.postStatus || 204;
     if (status === 204 && isBatch) this.batches.push(parseBatch(body));

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import net, { type AddressInfo, type Server } from "node:net";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { startDeafUpstream } from "../../test/harness/deaf.ts";
 import { freePort } from "../../test/harness/free-port.ts";
 import { CHECKS_AT_ONCE_MAX, ENDPOINTS_REPORTED_MAX, EndpointChecks } from "./endpoint-checks.ts";
 
@@ -18,6 +19,7 @@ beforeEach(async () => {
   await once(service, "listening");
 });
 afterEach(() => {
+  vi.useRealTimers();
   checks.stop();
   service.close();
 });
@@ -28,6 +30,16 @@ function endpointOf(server: Server): string {
 
 async function unusedEndpoint(): Promise<string> {
   return `127.0.0.1:${await freePort()}`;
+}
+
+/** Nobody is asked about these: what becomes of them is known at the end of the turn. */
+function namesOfNone(count: number): Set<string> {
+  return new Set(Array.from({ length: count }, (_, i) => `no-endpoint-${i}`));
+}
+
+/** The end of the turn. */
+async function settled(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
 }
 
 describe("endpoint checks", () => {
@@ -84,6 +96,23 @@ describe("endpoint checks", () => {
     expect(checks.results()).toEqual({});
   });
 
+  it("look at sixteen at a time, and never at who has left before its turn", async () => {
+    checks.want(namesOfNone(100));
+    checks.want(new Set());
+    await settled();
+    expect(changes).toBe(16);
+  });
+
+  it("look again at eight at a time, so that there is room for new ones", async () => {
+    checks.want(namesOfNone(100));
+    await expect.poll(() => changes).toBe(100);
+    nowMs = 1_000;
+    checks.tick();
+    await settled();
+    const checked = Object.values(checks.results()).filter(({ timeMs }) => timeMs === nowMs);
+    expect(checked).toHaveLength(8);
+  });
+
   it("look at each endpoint, though only some at a time", async () => {
     const services = Array.from({ length: CHECKS_AT_ONCE_MAX * 2 }, () =>
       net.createServer().listen(0, "127.0.0.1"),
@@ -96,20 +125,19 @@ describe("endpoint checks", () => {
   });
 
   it("tell control of the latest ones when there are more than it takes", async () => {
-    const many = Array.from({ length: ENDPOINTS_REPORTED_MAX }, (_, i) => `no-endpoint-${i}`);
-    checks.want(new Set(many));
-    await expect.poll(() => changes).toBe(many.length);
+    const many = namesOfNone(ENDPOINTS_REPORTED_MAX);
+    checks.want(many);
+    await expect.poll(() => changes).toBe(many.size);
     nowMs = 1;
     checks.want(new Set([...many, "late"]));
-    await expect.poll(() => changes).toBe(many.length + 1);
+    await expect.poll(() => changes).toBe(many.size + 1);
     expect(Object.keys(checks.results())).toHaveLength(ENDPOINTS_REPORTED_MAX);
     expect(checks.results()["late"]?.timeMs).toBe(1);
   });
 
   it("look again at a limited number in a second, and at each in turn", async () => {
-    const many = Array.from({ length: 150 }, (_, i) => `no-endpoint-${i}`);
-    checks.want(new Set(many));
-    await expect.poll(() => changes).toBe(many.length);
+    checks.want(namesOfNone(150));
+    await expect.poll(() => changes).toBe(150);
     const checkedAt = (ms: number) =>
       Object.values(checks.results()).filter(({ timeMs }) => timeMs === ms).length;
     for (const [ms, expected] of [
@@ -120,11 +148,23 @@ describe("endpoint checks", () => {
       nowMs = ms;
       for (let i = 0; i < 50; i++) {
         checks.tick();
-        await new Promise((resolve) => setImmediate(resolve));
+        await settled();
       }
       expect(checkedAt(ms)).toBe(expected);
     }
     expect(checkedAt(0)).toBe(0);
+  });
+
+  it("give up after a second on one that neither accepts nor refuses", async () => {
+    const deaf = await startDeafUpstream();
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    checks.want(new Set([deaf]));
+    vi.advanceTimersByTime(999);
+    await settled();
+    expect(checks.results()).toEqual({});
+    vi.advanceTimersByTime(1);
+    await settled();
+    expect(checks.results()[deaf]?.fault).toBe("connect-timeout");
   });
 
   it("are not stopped by an endpoint that is none", async () => {

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import net, { type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { LEASE_MS } from "../../core/proxy-status.ts";
 import { decide } from "../routing/decide.ts";
 import { workloadTable } from "../routing/table.ts";
@@ -24,6 +24,7 @@ beforeEach(async () => {
   stateDir = await mkdtemp(path.join(tmpdir(), "forklane-watch-"));
 });
 afterEach(async () => {
+  vi.useRealTimers();
   await Promise.all(started.splice(0).map(({ watch }) => watch.flushAndLeave()));
   await control.kill();
   await rm(stateDir, { recursive: true });
@@ -273,6 +274,22 @@ describe("a table is kept out", () => {
   });
 });
 
+describe("a start", () => {
+  it("goes on without a table after five seconds", async () => {
+    await control.kill();
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    let isStarted = false;
+    const starting = start(control.url).then((proxy) => {
+      isStarted = true;
+      return proxy;
+    });
+    await vi.advanceTimersByTimeAsync(4_999);
+    expect(isStarted).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    expect((await starting).watch.state).toBe("table-unknown");
+  });
+});
+
 describe("a restart", () => {
   it("without control serves the table on disk, fenced, and resumes from it", async () => {
     serve("e.1");
@@ -381,6 +398,25 @@ describe("reports", () => {
     proxy.watch.handOverMemory();
     await proxy.watch.flushAndLeave();
     expect(await readdir(stateDir)).toEqual([]);
+  });
+
+  it("hold up a stop for two seconds where control does not answer", async () => {
+    serve("e.1");
+    const proxy = await start(control.url);
+    await expect.poll(() => control.statuses.length).toBeGreaterThan(0);
+    const { promise: asked, resolve } = Promise.withResolvers<void>();
+    control.onUnanswered = resolve;
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    let isStopped = false;
+    const stopped = proxy.watch.flushAndLeave().then(() => {
+      isStopped = true;
+    });
+    await asked;
+    await vi.advanceTimersByTimeAsync(1_999);
+    expect(isStopped).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    await stopped;
+    control.onUnanswered = null;
   });
 
   it("say goodbye on a stop, after the last records", async () => {

@@ -1,6 +1,7 @@
 import type { ProxyConfig } from "../config.ts";
 import { readProxyConfig } from "../config.ts";
 import type { RoutingTable } from "../routing/table.ts";
+import { type OldestLines, oldestLines } from "../telemetry/oldest-lines.ts";
 import type { HopSource, ObservationSource, TakenHops } from "./report.ts";
 import { Watch, type WatchOptions } from "./watch.ts";
 
@@ -26,14 +27,16 @@ export class QueuedHops implements HopSource {
     return this.lines.length;
   }
 
-  /** All are taken at once. */
-  readonly hasMore = false;
+  /** Some are left only where a batch was full; those that come later are for the next one. */
+  hasMore = false;
 
-  take(): TakenHops | null {
+  take(bytesMax: number): TakenHops | null {
     if (this.lines.length === 0 && Object.keys(this.dropped).length === 0) return null;
     const dropped = this.dropped;
     this.dropped = {};
-    return { lines: this.lines.join(""), count: this.lines.length, dropped };
+    const { lines, count } = oldestLines(this.lines, bytesMax) ?? { lines: "", count: 0 };
+    this.hasMore = count < this.lines.length;
+    return { lines, count, dropped };
   }
 
   confirm(taken: TakenHops): void {
@@ -60,9 +63,8 @@ export class QueuedObservations implements ObservationSource {
     this.windows.push(ms);
   }
 
-  take(): { lines: string; count: number } | null {
-    const taken = this.lines.slice(0, this.takenAtOnce);
-    return taken.length === 0 ? null : { lines: taken.join(""), count: taken.length };
+  take(bytesMax: number): OldestLines | null {
+    return oldestLines(this.lines.slice(0, this.takenAtOnce), bytesMax);
   }
 
   remove(count: number, wasTaken: boolean): void {
