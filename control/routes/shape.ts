@@ -1,10 +1,17 @@
 import type { Static, TSchema } from "typebox";
 import { Compile, type Validator } from "typebox/compile";
+import { Settings } from "typebox/system";
 import { ControlError, type ControlErrorCode } from "../error.ts";
 import type { BodyError } from "../model/validate.ts";
 
 /** Errors of one document that are told: more help nobody. */
 const ERRORS_MAX = 20;
+
+/** Characters of the place of one error: names in it are the sender's. */
+const PATH_CHARS_MAX = 300;
+
+// Errors that typebox looks for: it has one more for each object with properties that are not known.
+Settings.Set({ maxErrors: 2 * ERRORS_MAX });
 
 /** What typebox says of one error; only what is read here. */
 interface SchemaError {
@@ -102,29 +109,24 @@ function textOf(error: BodyError | undefined): string {
     : `${error.path === "" ? "the document" : error.path} ${error.message}`;
 }
 
-/** Unknown properties are named one by one; what follows from another error is left out. */
+/** Unknown properties are named one by one, each where a schema that allows nothing refused it. */
 function readableErrors(errors: readonly SchemaError[]): BodyError[] {
   const readable: BodyError[] = [];
+  const add = (path: string, message: string) =>
+    readable.push({ path: path.slice(0, PATH_CHARS_MAX), message });
   for (const { keyword, instancePath, params, message } of errors) {
-    if (keyword === "boolean") continue;
-    if (keyword === "additionalProperties") {
-      for (const name of namesIn(params, "additionalProperties")) {
-        readable.push({ path: `${instancePath}/${name}`, message: "is no known property" });
-      }
-    } else if (keyword === "required") {
-      for (const name of namesIn(params, "requiredProperties")) {
-        readable.push({ path: `${instancePath}/${name}`, message: "is missing" });
-      }
-    } else {
-      readable.push({ path: instancePath, message: `${message}${allowedText(params)}` });
-    }
+    if (keyword === "additionalProperties") continue;
+    if (keyword === "boolean") add(instancePath, "is no known property");
+    else if (keyword === "required") {
+      for (const name of missingIn(params)) add(`${instancePath}/${name}`, "is missing");
+    } else add(instancePath, `${message}${allowedText(params)}`);
   }
   return readable.slice(0, ERRORS_MAX);
 }
 
-function namesIn(params: object, property: string): string[] {
-  const names = (params as Record<string, unknown>)[property];
-  return Array.isArray(names) ? names.map((name) => String(name).slice(0, 80)) : [];
+function missingIn(params: object): readonly string[] {
+  const { requiredProperties } = params as { readonly requiredProperties?: readonly string[] };
+  return requiredProperties ?? [];
 }
 
 function allowedText(params: object): string {
