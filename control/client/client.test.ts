@@ -121,6 +121,22 @@ test("no control, a silent one and something else are told apart from a failure"
   expect(await codeOf(other.getSandbox("x"))).toBe("not-control");
 });
 
+test("an answer without end is read up to 64 MiB", async () => {
+  const piece = Buffer.alloc(1024 * 1024, "x");
+  let sent = 0;
+  const endless = await startServer((_, response) => {
+    const send = () => {
+      sent += piece.length;
+      // Past four times as much it gives up, so that a client without a bound fails, too.
+      if (sent > 256 * piece.length) response.end();
+      else response.write(piece, (error) => error ?? send());
+    };
+    send();
+  });
+  const client = clientOf(endless);
+  await expect(client.getSandbox("x")).rejects.toThrow("longer than 67108864 characters");
+});
+
 async function startServer(listener: http.RequestListener): Promise<string> {
   const server = http.createServer(listener).listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -268,7 +268,11 @@ test("an entry that does not answer in time, or answers without end, ends the pr
   const control = await startControl({ limits: { flushMs: 5, probeResponseBytesMax: 1_000 } });
   await startEntry(control, { answer: () => {} });
   const late = await probe(control, { timeout: "50ms" });
-  expect(late).toMatchObject({ status: 502, body: { code: "entry-unreachable" } });
+  const unreachable = { status: 502, body: { code: "entry-unreachable" } };
+  expect(late).toMatchObject(unreachable);
+  const unsaid = await startControl({ limits: { probeMs: 50 } });
+  await startEntry(unsaid, { answer: () => {} });
+  expect(await probe(unsaid)).toMatchObject(unreachable);
   const endless = await startEntry(control, {
     answer: (_, response) => {
       response.write("x".repeat(2_000));

@@ -24,6 +24,17 @@ test("a proxy that reports is listed with what it said, and as a workload", asyn
   ]);
 });
 
+test("of a workload a hundred forks are shown, and all are counted", async () => {
+  const control = await startControl();
+  const { forks: each } = JANE;
+  for (let i = 0; i <= 100; i++) {
+    await call(control, "PUT", `/v1/sandboxes/jane-${i}`, { forks: each });
+  }
+  const { body } = await call(control, "GET", "/v1/workloads");
+  const [{ forks, forkCount }] = body.items;
+  expect([forks.length, forkCount]).toEqual([100, 101]);
+});
+
 test("a proxy that routes calls to a workload is not taken for one that stands at it", async () => {
   const control = await startControl();
   const calling = statusOf({ workloads: ["shop/web"], callees: ["shop/cart"] });

@@ -4,6 +4,7 @@ import type { Observation } from "../../core/observation.ts";
 import {
   batchText,
   call,
+  FakeClock,
   observationOf,
   postHops,
   recordOf,
@@ -78,6 +79,27 @@ test("who calls whom is learned from requests that are not judged", async () => 
   await observe(control, [LOST]);
   const { body } = await judge(control, id, { roots: [WEB.root] });
   expect(body.findings).toMatchObject([{ from: ["shop/cart"], confidence: "confirmed" }]);
+});
+
+test("who calls whom is learned from the newest requests alone", async () => {
+  const control = await startAged({ limits: { learnRootsMax: 1 } });
+  const root = "00000000000000ff";
+  const before = { root, hop: "00000000000000f2" };
+  await postHops(control, {}, [
+    recordOf({ ...before, workload: "shop/cart" }),
+    recordOf({ root, hop: "00000000000000f3", parent: before.hop, workload: "shop/pricing" }),
+  ]);
+  const id = await open(control);
+  await postHops(control, {}, [WEB, CART]);
+  await observe(control, [LOST]);
+  const { body } = await judge(control, id, { roots: [WEB.root] });
+  expect(body.findings).toMatchObject([{ from: ["shop/cart"], confidence: "probable" }]);
+});
+
+test("a run of which nobody says how long it is open is open for half a minute", async () => {
+  const control = await startControl({ clock: new FakeClock() });
+  const { body } = await call(control, "POST", "/v1/runs", { kind: "propagation" });
+  expect(Date.parse(body.until) - Date.parse(body.openedAt)).toBe(30_000);
 });
 
 test("a call from where a fork's proxy stands is its loss only of a request that it served", async () => {

@@ -150,6 +150,20 @@ test("a dry run names the route groups that it touches, and their collisions", a
   });
 });
 
+test("a page of which nobody says how long it may be has a bound", async () => {
+  const control = await startControl({ limits: { pageItems: 1 } });
+  for (const name of ["a-1", "b-1"]) {
+    const forks = [{ workload: `shop/${name}`, endpoints: ["127.0.0.1:9002"] }];
+    await call(control, "PUT", `/v1/sandboxes/${name}`, { forks });
+    await call(control, "POST", `/v1/proxies/${name}/status`, statusOf({}));
+  }
+  for (const path of ["/v1/sandboxes", "/v1/workloads", "/v1/proxies"]) {
+    const { body } = await call(control, "GET", path);
+    expect(body.items, path).toHaveLength(1);
+    expect(body.next, path).not.toBeNull();
+  }
+});
+
 test("lists are paged in the order of names, and chosen by label", async () => {
   const control = await startControl();
   for (const name of ["c-1", "a-1", "b-1"]) {
@@ -290,6 +304,13 @@ test("a wait ends when the sandbox is ready, when the time is over, or when it i
   expect((await gone).body.code).toBe("sandbox-unknown");
   expect((await wait("61s")).body.code).toBe("query-invalid");
   expect((await wait("soon")).body.code).toBe("query-invalid");
+});
+
+test("a wait of which nobody says how long it may be ends all the same", async () => {
+  const control = await startControl({ limits: { waitMs: 1 } });
+  await call(control, "PUT", "/v1/sandboxes/jane-42", JANE);
+  const waited = await call(control, "GET", "/v1/sandboxes/jane-42?wait=ready");
+  expect(waited.body.status.ready).toBe(false);
 });
 
 test("no more requests wait at a time than are allowed", async () => {
