@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
 
@@ -22,6 +24,18 @@ const PARENT = `
     });
   });`;
 
+/** Does not hear that it shall stop; once its parent is gone, it says what timer it has, and lets it end. */
+const STUBBORN = `
+  import { endWithParent } from ${JSON.stringify(new URL("end-with-parent.ts", import.meta.url).href)};
+  process.on("SIGTERM", () => undefined);
+  setInterval(() => undefined, 1_000);
+  endWithParent();
+  globalThis.setTimeout = (end, ms) => {
+    process.stdout.write("ends after " + ms + " ms", end);
+    return { unref: () => undefined };
+  };
+  process.send("ready");`;
+
 let parent: ChildProcess | undefined;
 let orphan = 0;
 
@@ -37,6 +51,18 @@ test("a child ends when its parent was killed", async () => {
   const deadline = performance.now() + 10_000;
   while (isAlive(pid) && performance.now() < deadline) await sleep(20);
   expect(isAlive(pid)).toBe(false);
+});
+
+test("a child that does not stop by itself is ended two seconds after its parent is gone", async () => {
+  const child = spawn(process.execPath, ["--input-type=module", "-e", STUBBORN], {
+    stdio: ["ignore", "pipe", "inherit", "ipc"],
+  });
+  parent = child;
+  await once(child, "message");
+  const ended = once(child, "exit");
+  child.disconnect();
+  expect(await text(child.stdout as Readable)).toBe("ends after 2000 ms");
+  expect(await ended).toEqual([1, null]);
 });
 
 async function startParent(): Promise<{ pid: number; killed: ChildProcess }> {

@@ -67,12 +67,21 @@ describe("usage errors", () => {
     [["request", "nowhere", "--key", "jane-42"], "http://127.0.0.1:8080/checkout"],
     [["request", "http://127.0.0.1:1/", "--key", "Jane"], "a-z"],
     [["trace", "jane-42", "--control", "here"], "http://127.0.0.1:7070"],
+    [["doctor", "propagation", "--probes", "51"], "a number from 1 to 50"],
+    [["start", "--port-base", "65523"], "a port from 1 to 65522"],
   ])("%j exits 2 and says in one line what to do", async (args, says) => {
     const { code, stdout, stderr } = await run(args);
     expect(stderr).toContain(says);
     expect(stderr.trimEnd().split("\n")).toHaveLength(1);
     expect(stdout).toBe("");
     expect(code).toBe(2);
+  });
+
+  test("more ports than rules are written for are counted", async () => {
+    const ports = Array.from({ length: 257 }, (_, i) => i + 1).join();
+    const { code, stderr } = await run(["intercept", "--inbound-ports", ports]);
+    expect(code).toBe(2);
+    expect(stderr).toContain("There are 257 ports; at most 256 can be");
   });
 
   test("with --json they are a problem document on stdout", async () => {

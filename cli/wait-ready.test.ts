@@ -1,5 +1,27 @@
-import { expect, test } from "vitest";
-import { notReady } from "./wait-ready.ts";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { expect, onTestFinished, test } from "vitest";
+import { ControlClient } from "../control/client/client.ts";
+import { notReady, waitReady } from "./wait-ready.ts";
+
+test("a long wait is asked for a minute at a time, which is what control takes", async () => {
+  const asked: (string | null)[] = [];
+  const server = createServer(({ url = "/" }, response) => {
+    asked.push(new URL(url, "http://control").searchParams.get("timeout"));
+    const body = { name: "jane", status: { ready: asked.length === 2 } };
+    response.setHeader("content-type", "application/json").end(JSON.stringify(body));
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const client = new ControlClient({ url: `http://127.0.0.1:${port}` });
+  onTestFinished(async () => {
+    await client.close();
+    server.close();
+  });
+  await waitReady(client, "jane", "1h");
+  expect(asked).toEqual(["60000ms", "60000ms"]);
+});
 
 test("not being ready is a failure that names each condition that does not hold", () => {
   const error = notReady(

@@ -36,6 +36,14 @@ test("only the last lines of a child that says much are kept", async () => {
   await expect(children.death).rejects.toMatchObject({ problem: { detail } });
 });
 
+test("of a long line of a child the first 400 characters are kept", async () => {
+  children = new Children();
+  const source = "console.error('x'.repeat(401)); process.exitCode = 1";
+  children.start("cart", await script(source), []);
+  const detail = `cart ended with code 1: ${"x".repeat(400)}`;
+  await expect(children.death).rejects.toMatchObject({ problem: { detail } });
+});
+
 test("a child that is told to stop is not reported", async () => {
   children = new Children();
   children.start("cart", await script("setInterval(() => {}, 1000)"), []);

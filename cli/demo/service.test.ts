@@ -1,6 +1,12 @@
-import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import type { Address } from "../../core/address.ts";
 import { type RunningService, type ServiceOptions, startService } from "./service.ts";
 import { SHOP, SHOP_SERVICES, type ShopService } from "./shop.ts";
@@ -9,6 +15,7 @@ const ANY_PORT: Address = { host: "127.0.0.1", port: 0 };
 const running: { stop(): Promise<void> }[] = [];
 
 afterEach(async () => {
+  vi.useRealTimers();
   await Promise.all(running.splice(0).map((each) => each.stop()));
 });
 
@@ -80,6 +87,53 @@ test("a callee that cannot be reached is named in the answer", async () => {
   });
 });
 
+test.each([
+  ["that does not answer", () => {}],
+  ["that begins to answer", (response: ServerResponse) => response.write("{")],
+])("a callee %s is waited for three seconds", async (_, begin) => {
+  const { promise: asked, resolve } = Promise.withResolvers<void>();
+  const callee = await listenFor((_request, response) => {
+    begin(response);
+    resolve();
+  });
+  const callees = { cart: callee, loyalty: await listenAnd([]) };
+  const frontend = await start({ service: "frontend", callees });
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  const answer = get(frontend.address, "/checkout");
+  await asked;
+  vi.advanceTimersByTime(3_000);
+  const failed = `cart at 127.0.0.1:${callee.port}: no answer in time`;
+  expect(await (await answer).json()).toMatchObject({ failed });
+});
+
+test("an answer of a callee is read up to 64 Ki characters", async () => {
+  const answerOf = async (chars: number) => {
+    const callee = await listenFor((_, response) => response.end(`"${"x".repeat(chars - 2)}"`));
+    const callees = { cart: callee, loyalty: await listenAnd([]) };
+    const frontend = await start({ service: "frontend", callees });
+    return (await get(frontend.address, "/checkout")).status;
+  };
+  expect([await answerOf(64 * 1024), await answerOf(64 * 1024 + 1)]).toEqual([200, 502]);
+});
+
+test("a callee has 64 connections at most, and further calls wait for one", async () => {
+  let connections = 0;
+  const held: ServerResponse[] = [];
+  const callee = await listenFor(
+    (_, response) => void held.push(response),
+    () => connections++,
+  );
+  const callees = { cart: callee, loyalty: await listenAnd([]) };
+  const frontend = await start({ service: "frontend", callees });
+  const answers = Array.from({ length: 65 }, () => get(frontend.address, "/checkout"));
+  await expect.poll(() => held.length).toBe(64);
+  for (const response of held.splice(0)) response.end("{}");
+  await expect.poll(() => held.length).toBe(1);
+  held[0]?.end("{}");
+  const statuses = await Promise.all(answers.map(async (answer) => (await answer).status));
+  expect([statuses.every((status) => status === 200), connections]).toEqual([true, 64]);
+});
+
 test("another path is not found", async () => {
   const loyalty = await start({ service: "loyalty" });
   expect((await get(loyalty.address, "/")).status).toBe(404);
@@ -116,11 +170,15 @@ async function start(options: Partial<ServiceOptions> & Pick<ServiceOptions, "se
   return service;
 }
 
-async function listenAnd(seen: IncomingHttpHeaders[]): Promise<Address> {
-  const server: Server = createServer((request, response) => {
+function listenAnd(seen: IncomingHttpHeaders[]): Promise<Address> {
+  return listenFor((request, response) => {
     seen.push(request.headers);
     response.end("{}");
   });
+}
+
+async function listenFor(answer: RequestListener, onConnection = () => {}): Promise<Address> {
+  const server: Server = createServer(answer).on("connection", onConnection);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   running.push({
     stop: () =>

@@ -37,7 +37,7 @@ export interface RunningService {
   stop(): Promise<void>;
 }
 
-/** Longest wait for a callee, in milliseconds: far more than a loopback call takes. */
+/** Longest wait for a callee's whole answer, in milliseconds: far more than a loopback call takes. */
 const CALL_TIMEOUT_MS = 3_000;
 
 /** Longest answer of a callee, in characters: ours have a few hundred. */
@@ -134,12 +134,15 @@ function call(
   return new Promise((resolve, reject) => {
     const fail = (why: string) =>
       reject(new CalleeError(`${callee} at ${formatAddress(address)}: ${why}`));
-    const outgoing = request(
-      { ...address, path: SHOP[callee].path, agent, headers, timeout: CALL_TIMEOUT_MS },
-      (response) => readAnswer(response).then(resolve, (error: Error) => fail(error.message)),
+    const outgoing = request({ ...address, path: SHOP[callee].path, agent, headers }, (response) =>
+      readAnswer(response).then(resolve, (error: Error) => fail(error.message)),
     );
-    outgoing.on("timeout", () => outgoing.destroy(new Error("no answer in time")));
+    const late = setTimeout(() => {
+      fail("no answer in time");
+      outgoing.destroy();
+    }, CALL_TIMEOUT_MS);
     outgoing.on("error", (error) => fail(error.message));
+    outgoing.once("close", () => clearTimeout(late));
     outgoing.end();
   });
 }
