@@ -1,6 +1,8 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
-import { encodeSse, SseReader } from "./sse.ts";
+import { afterEach, expect, test, vi } from "vitest";
+import { encodeSse, SSE_EVENT_LINES_MAX, SseReader } from "./sse.ts";
+
+afterEach(() => vi.restoreAllMocks());
 
 const STREAM =
   ": a comment\r\nretry: 5\r\n\r\n" +
@@ -33,3 +35,38 @@ test("an event past the limit is refused, in one line or in many", () => {
   expect(new SseReader(100).read(`data: ${"x".repeat(40)}\n`.repeat(3)).ok).toBe(false);
   expect(new SseReader(100).read("data:\n".repeat(101)).ok).toBe(false);
 });
+
+test("an event whose names alone pass the limit is refused", () => {
+  expect(new SseReader(100).read(`id: ${"x".repeat(60)}\nevent: ${"x".repeat(60)}\n`).ok).toBe(
+    false,
+  );
+});
+
+test("an event of more lines than anybody writes is refused, also where they are empty", () => {
+  const lines = "data:\n".repeat(SSE_EVENT_LINES_MAX);
+  const most = new SseReader().read(`${lines}\n`);
+  expect(most.ok && most.value[0]?.data).toBe("\n".repeat(SSE_EVENT_LINES_MAX - 1));
+  expect(new SseReader().read(`${lines}data:\n\n`).ok).toBe(false);
+});
+
+test("a long line in small pieces is looked through once, and copied twice", () => {
+  const pieces = Array.from({ length: 5_000 }, (_, i) => `${i} `);
+  const line = pieces.join("");
+  const found = vi.spyOn(String.prototype, "indexOf");
+  const joined = vi.spyOn(Array.prototype, "join");
+  const reader = new SseReader();
+  reader.read("data: ");
+  for (const piece of pieces) reader.read(piece);
+  const events = reader.read("\n\n");
+  const searched = found.mock.contexts.map((text) => String(text).length);
+  const copied = joined.mock.results.map(({ value }) => String(value).length);
+  vi.restoreAllMocks();
+  expect(events.ok && events.value[0]?.data).toBe(line);
+  // Once for its end, once for its colon; once to a block, once to the line, once to the data.
+  expect(sum(searched)).toBeLessThan(3 * line.length);
+  expect(sum(copied)).toBeLessThan(4 * line.length);
+});
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, each) => total + each, 0);
+}

@@ -75,6 +75,15 @@ describe("the last table on disk", () => {
     expect(await whyNot()).toBe("damaged");
   });
 
+  it("is not written where it would be longer than what is read back, and says so", async () => {
+    const memory = memoryOf();
+    memory.changed(() => ({ ...TABLE, known: ["x".repeat(TABLE_FILE_BYTES_MAX)] }));
+    await memory.flush();
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toContain(file);
+    expect(await readdir(dir)).toEqual([]);
+  });
+
   it("is not used when it is of another format version", async () => {
     await remember();
     const text = await readFile(file, "utf8");

@@ -3,6 +3,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promis
 import path from "node:path";
 import type { Clock } from "../../core/clock.ts";
 import { err, ok, type Result } from "../../core/result.ts";
+import { SSE_EVENT_CHARS_MAX } from "../../core/sse.ts";
 import type { TableDocument } from "../../core/watch-events.ts";
 
 /**
@@ -27,8 +28,8 @@ const CONFIRM_INTERVAL_MS = 10 * 60_000;
 const FILE_NAME = "last-table.json";
 const TEMPORARY_NAME = /^last-table\.json\.([0-9]+)\.tmp$/;
 
-/** Longest file of a table: 10,000 routes are about 1.5 MB. */
-export const TABLE_FILE_BYTES_MAX = 64 * 1024 * 1024;
+/** Longest file of a table: as long as one that control sends may be. */
+export const TABLE_FILE_BYTES_MAX = SSE_EVENT_CHARS_MAX;
 
 const FORMAT = "forklane-table";
 const FORMAT_VERSION = 1;
@@ -114,8 +115,15 @@ export class TableMemory {
   }
 
   async #write(document: TableDocument, confirmedAtMs: number): Promise<void> {
+    const text = encodeRemembered(document, this.#options.workload, confirmedAtMs);
+    const bytes = Buffer.byteLength(text);
+    if (bytes > TABLE_FILE_BYTES_MAX) {
+      this.#options.onFault(
+        `${this.#file} would have ${bytes} bytes, more than ${TABLE_FILE_BYTES_MAX}: it needs fewer routes`,
+      );
+      return;
+    }
     try {
-      const text = encodeRemembered(document, this.#options.workload, confirmedAtMs);
       await writeWhole(this.#file, text);
     } catch (error) {
       this.#options.onFault(`cannot write ${this.#file}: ${messageOf(error)}`);
