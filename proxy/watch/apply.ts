@@ -1,3 +1,4 @@
+import { parseJson } from "../../core/json.ts";
 import { err, type Result } from "../../core/result.ts";
 import { compareRevisions, isRevision } from "../../core/revision.ts";
 import type { SseEvent } from "../../core/sse.ts";
@@ -47,7 +48,9 @@ export function changedTable(
   { kind, revision, data }: TableChange,
 ): Result<RoutingTable, string> {
   const body = parseJson(data);
-  return kind === "routes" ? changeRoutes(table, body, revision) : withKeys(table, revision, body);
+  if (!body.ok) return err(`it ${body.error}`);
+  if (kind === "keys") return withKeys(table, revision, body.value);
+  return changeRoutes(table, body.value, revision);
 }
 
 /** See above. Holds the table as control last described it, and its revision. */
@@ -129,7 +132,9 @@ export class TableApplier {
     if (order === "older") {
       return this.#reject("older", revision, `it is older than ${this.#revision}`);
     }
-    const parsed = this.#parseSnapshot(parseJson(event.data), revision);
+    const document = parseJson(event.data);
+    if (!document.ok) return this.#reject("unreadable", revision, `it ${document.error}`);
+    const parsed = this.#parseSnapshot(document.value, revision);
     if (!parsed.ok) return this.#reject("unreadable", revision, parsed.error);
     this.#take(parsed.value, revision);
     return { kind: "table", event: "snapshot" };
@@ -194,7 +199,7 @@ function changeRoutes(
 }
 
 function readFlush(text: string): Applied {
-  const event = parseJson(text) as Partial<FlushEvent> | null;
+  const event = valueIn(text) as Partial<FlushEvent> | null;
   const id = event?.flush;
   if (typeof id !== "string" || id.length > FLUSH_ID_CHARS_MAX) return { kind: "heard" };
   return { kind: "flush", id };
@@ -202,7 +207,7 @@ function readFlush(text: string): Applied {
 
 /** The longest of the runs that ask for observations; a kind that is not known asks for none. */
 function readRuns(text: string): Applied {
-  const event = parseJson(text) as Partial<RunsEvent> | null;
+  const event = valueIn(text) as Partial<RunsEvent> | null;
   if (!Array.isArray(event?.runs)) return { kind: "heard" };
   let observeMs = 0;
   for (const run of event.runs as readonly Partial<RunsEvent["runs"][number]>[]) {
@@ -213,10 +218,7 @@ function readRuns(text: string): Applied {
 }
 
 /** Null where it is no JSON: no event is null. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
+function valueIn(text: string): unknown {
+  const parsed = parseJson(text);
+  return parsed.ok ? parsed.value : null;
 }

@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { closeSync, constants, openSync } from "node:fs";
 import { chmod, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -89,9 +90,15 @@ describe("the last table on disk", () => {
     const text = await readFile(file, "utf8");
     const [head = "", document = ""] = text.split("\n");
     const lines = `${head.replace('"version":1', '"version":2')}\n${document}\n`;
-    const { createHash } = await import("node:crypto");
     const sum = createHash("sha256").update(lines).digest("hex");
     await writeFile(file, `${lines}${sum}\n`);
+    expect(await whyNot()).toBe("damaged");
+  });
+
+  it("is not used, nor does it end the start, when its values are nested without an end", async () => {
+    const nested = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+    const lines = `{"format":"forklane-table","version":1,"workload":${nested}}\n{}\n`;
+    await writeFile(file, `${lines}${createHash("sha256").update(lines).digest("hex")}\n`);
     expect(await whyNot()).toBe("damaged");
   });
 

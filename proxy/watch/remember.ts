@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Clock } from "../../core/clock.ts";
+import { parseJson } from "../../core/json.ts";
 import { err, ok, type Result } from "../../core/result.ts";
 import { SSE_EVENT_CHARS_MAX } from "../../core/sse.ts";
 import type { TableDocument } from "../../core/watch-events.ts";
@@ -215,12 +216,10 @@ export function parseRemembered(
 }
 
 function parseObject(line: string | undefined): Record<string, unknown> | null {
-  try {
-    const value: unknown = JSON.parse(line ?? "");
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : null;
-  } catch {
-    return null;
-  }
+  const parsed = parseJson(line ?? "");
+  if (!parsed.ok) return null;
+  const { value } = parsed;
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : null;
 }
 
 function notUsed(code: NotRemembered["code"], why: string): Result<never, NotRemembered> {

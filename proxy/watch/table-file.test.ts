@@ -84,6 +84,9 @@ describe("a table file", () => {
     expect(await whyNot()).toContain(file);
     await writeFile(file, "{");
     expect(await whyNot()).toContain(file);
+    expect(await whyNot()).toContain("line 1 column 2");
+    await writeFile(file, "hunter2");
+    expect(await whyNot()).not.toContain("hunter");
     await writeFile(file, '{"revision": 1, "routes": {"jane-42": 7}}');
     expect(await whyNot()).toContain(file);
     expect(tables).toEqual([]);

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { type FSWatcher, watch } from "node:fs";
 import path from "node:path";
+import { parseJson } from "../../core/json.ts";
 import { err, ok, type Result } from "../../core/result.ts";
 import { parseTable, type RoutingTable } from "../routing/table.ts";
 import { readBounded } from "./remember.ts";
@@ -80,23 +81,15 @@ export class TableFile {
     if (!text.ok) return err(`the table ${file} cannot be read: ${text.error.why}`);
     const digest = hash("sha256", text.value);
     if (digest === this.#digest) return ok(null);
-    const table = parseText(text.value, workload);
+    const document = parseJson(text.value);
+    if (!document.ok) return err(`${file} ${document.error}`);
+    const table = parseTable(document.value, workload);
     if (!table.ok) return err(`${file}: ${table.error}`);
     if (this.#digest !== "") log.info(`${file} was read again`);
     this.#digest = digest;
     onTable(table.value);
     return ok(null);
   }
-}
-
-function parseText(text: string, workload: string): Result<RoutingTable, string> {
-  let document: unknown;
-  try {
-    document = JSON.parse(text);
-  } catch (error) {
-    return err(messageOf(error));
-  }
-  return parseTable(document, workload);
 }
 
 function messageOf(error: unknown): string {

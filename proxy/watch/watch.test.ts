@@ -192,6 +192,8 @@ describe("without control", () => {
   });
 });
 
+const E2 = '"revision":"e.2","workloads":{"shop/cart":{"routes":{}}}';
+
 describe("a table is kept out", () => {
   it("when it does not parse: control is told, and asked for a whole one", async () => {
     serve("e.1");
@@ -213,6 +215,7 @@ describe("a table is kept out", () => {
 
   it.each([
     ["is no JSON", "{"],
+    ["is nested deeper than any table", `{${E2},"x":${"[".repeat(50)}${"]".repeat(50)}}`],
     ["is null", "null"],
     ["is a number", "7"],
     ["has no workloads", '{"revision":"e.2"}'],
