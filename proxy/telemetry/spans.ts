@@ -129,12 +129,11 @@ function errorType(exchange: FinishedExchange): string | null {
   return exchange.status >= 500 ? String(exchange.status) : null;
 }
 
-/** The host without its port. */
+/** The host without its port; a longer one than a name may be was refused (http1/framing.ts). */
 function readHost(fields: FieldList): string | null {
   const index = fields.find("host", 0);
   if (index < 0) return null;
-  const host = fields.value(index).replace(/:\d*$/, "");
-  return host.length > 255 ? host.slice(0, 255) : host;
+  return fields.value(index).replace(/:\d*$/, "");
 }
 
 const TRACEPARENT = /^(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
