@@ -1,4 +1,5 @@
-import { expect, test } from "vitest";
+import { BlockList } from "node:net";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { LOOPBACK_AND_PRIVATE, parseNetworks } from "./networks.ts";
 
 function networks(...cidrs: string[]) {
@@ -45,6 +46,20 @@ test.each([
   const parsed = parseNetworks(["10.0.0.0/8", cidr]);
   expect(parsed.ok).toBe(false);
   if (!parsed.ok) expect(parsed.error).toContain(`"${cidr}"`);
+});
+
+test("an address is looked up once while it is remembered, of the last thousand or fewer", () => {
+  const ten = networks("10.0.0.0/8");
+  const check = vi.spyOn(BlockList.prototype, "check");
+  onTestFinished(() => check.mockRestore());
+  const askFor = (count: number) => {
+    check.mockClear();
+    for (let i = 0; i < count; i++) ten.includes(`10.0.${i >> 8}.${i & 255}`);
+    return check.mock.calls.length;
+  };
+  expect([askFor(1_000), askFor(1_000)]).toEqual([1_000, 0]);
+  // One more, and those before it are forgotten.
+  expect([askFor(1_001), askFor(1)]).toEqual([1, 1]);
 });
 
 test("more addresses than are remembered get their answers all the same", () => {

@@ -256,5 +256,8 @@ describe("the value of a tag", () => {
 
   test("a value seen lately is not read again", () => {
     expect(parseTagValue("jane-42!")).toBe(parseTagValue("jane-42!"));
+    const [longest, longer] = ["x".repeat(256), "x".repeat(257)];
+    expect(parseTagValue(longest)).toBe(parseTagValue(longest));
+    expect(parseTagValue(longer)).not.toBe(parseTagValue(longer));
   });
 });

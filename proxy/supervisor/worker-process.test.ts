@@ -1,18 +1,18 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { WorkerProcess } from "./worker-process.ts";
 
 /** No process has as many files. */
 const NO_FD = 1_000_000;
 
-function start(listenFd: number): WorkerProcess {
+function start(listenFd: number, entry = "absent.ts"): WorkerProcess {
   return new WorkerProcess({
-    entry: "absent.ts",
+    entry,
     listenFd,
     settings: {},
     index: 1,
@@ -64,4 +64,42 @@ test("a worker has no debugger that a signal starts, however its supervisor was 
   });
   expect((await said.promise).split(",")).toContain("--disable-sigusr1");
   expect(await worker.ended).toBeNull();
+});
+
+/** A worker that hears everything and does nothing, under a clock that stands still. */
+async function startIdle(): Promise<WorkerProcess> {
+  const folder = await mkdtemp(join(tmpdir(), "forklane-worker-"));
+  const entry = join(folder, "idle.mjs");
+  await writeFile(entry, 'process.on("message", () => {});');
+  const listen = await open("/dev/null");
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  const worker = start(listen.fd, entry);
+  onTestFinished(async () => {
+    vi.useRealTimers();
+    worker.kill();
+    await worker.ended;
+    await listen.close();
+    await rm(folder, { recursive: true });
+  });
+  return worker;
+}
+
+test("a worker that takes no connections for half a minute is ended", async () => {
+  const worker = await startIdle();
+  vi.advanceTimersByTime(29_999);
+  expect(worker.isDraining).toBe(false);
+  vi.advanceTimersByTime(1);
+  expect(worker.isDraining).toBe(true);
+  expect((await worker.accepting)?.message).toBe("it does not take connections after 30 s");
+  expect(await worker.ended).toBe("SIGKILL");
+});
+
+test("a worker that clings on is ended five seconds after the deadline of its drain", async () => {
+  const worker = await startIdle();
+  worker.drain(true, 1_000);
+  const timers = vi.getTimerCount();
+  vi.advanceTimersByTime(5_999);
+  expect(vi.getTimerCount()).toBe(timers);
+  vi.advanceTimersByTime(1);
+  expect(await worker.ended).toBe("SIGKILL");
 });

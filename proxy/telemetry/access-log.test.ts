@@ -1,11 +1,11 @@
 import { execFileSync } from "node:child_process";
-import { constants, openSync } from "node:fs";
+import { closeSync, constants, openSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { text } from "node:stream/consumers";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type AccessLog, startAccessLog } from "./access-log.ts";
 import { pathOf } from "./access-log-line.ts";
 import { escapeControls } from "./ascii-line.ts";
@@ -16,7 +16,10 @@ let dir: string;
 beforeEach(async () => {
   dir = await mkdtemp(path.join(tmpdir(), "forklane-log-"));
 });
-afterEach(() => rm(dir, { recursive: true }));
+afterEach(async () => {
+  vi.useRealTimers();
+  await rm(dir, { recursive: true });
+});
 
 async function start(...options: Parameters<typeof startAccessLog>): Promise<AccessLog> {
   const log = await startAccessLog(...options);
@@ -120,6 +123,25 @@ describe("the access log", () => {
     const written = await text(new net.Socket({ fd: reader, writable: false }));
     await stopped;
     expect(written.split("\n").length - 1 + log.droppedLines).toBe(6_000);
+  });
+
+  it("holds up a stop for a second when nobody reads what it writes", async () => {
+    const fifo = path.join(dir, "fifo");
+    execFileSync("mkfifo", [fifo]);
+    const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+    const log = await start({ file: fifo, untaggedEvery: 1 });
+    for (let i = 0; i < 6_000; i++) log.finished(untaggedExchange());
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    let isStopped = false;
+    void log.stop().then(() => {
+      isStopped = true;
+    });
+    await vi.advanceTimersByTimeAsync(999);
+    expect(isStopped).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(isStopped).toBe(true);
+    // Ends the write that waits.
+    closeSync(reader);
   });
 
   it("is not there when it is off", async () => {

@@ -44,6 +44,14 @@ describe("hop records", () => {
     expect(records.hasMore).toBe(true);
   });
 
+  it("are at most 2,000 of one key and 20,000 in all", () => {
+    const records = newRecords();
+    addTagged(records, "jane-42!", 2_001);
+    expect(records.held).toBe(2_000);
+    for (let i = 0; i < 10; i++) addTagged(records, `pr-${i}!`, 2_000);
+    expect([records.held, records.droppedTotal]).toEqual([20_000, 2_001]);
+  });
+
   it("of a call are the callee's, name the caller, and say that its tag was given back", () => {
     const records = newRecords();
     const call = { mode: "outbound", workload: "shop/pricing", healed: "affinity" } as const;

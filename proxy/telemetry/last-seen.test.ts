@@ -42,4 +42,11 @@ describe("last seen", () => {
     seen(lastSeen, "three", 4);
     expect(lastSeen.byKey()).toEqual({ one: 3, three: 4 });
   });
+
+  it("keeps ten thousand keys", () => {
+    const lastSeen = new LastSeen();
+    for (let i = 0; i <= 10_000; i++) seen(lastSeen, `key-${i}`, i);
+    const kept = lastSeen.byKey();
+    expect([Object.keys(kept).length, kept["key-0"]]).toEqual([10_000, undefined]);
+  });
 });

@@ -5,7 +5,8 @@ import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { promisify } from "node:util";
 import { gunzipSync } from "node:zlib";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { trace } from "@opentelemetry/api";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { decision, fieldList, taggedExchange, untaggedExchange } from "./finished-exchange.fake.ts";
 import { readSampledParent, type Spans, startSpans, tracesUrl } from "./spans.ts";
 
@@ -108,6 +109,33 @@ describe("spans", () => {
       "error.type": "fork-down",
       "forklane.decision": "refused",
     });
+  });
+
+  it("hold up a stop for two seconds where the receiver does not answer", async () => {
+    const silent = http.createServer().listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    onTestFinished(() => {
+      silent.closeAllConnections();
+      silent.close();
+    });
+    // Those of the tests before are this process's until then.
+    trace.disable();
+    const { port } = silent.address() as AddressInfo;
+    const config = { endpoint: `http://127.0.0.1:${port}`, serviceName: "cart-proxy" };
+    const started = await startSpans(config);
+    started?.finished(taggedExchange({ fields: traced("01") }));
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const asked = once(silent, "request");
+    let isStopped = false;
+    void started?.stop().then(() => {
+      isStopped = true;
+    });
+    await asked;
+    await vi.advanceTimersByTimeAsync(1_999);
+    expect(isStopped).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(isStopped).toBe(true);
   });
 
   it("need a well-formed traceparent, one of it, with the flag", () => {

@@ -553,3 +553,21 @@ test("a caller that is not read from, and leaves, is let go of in time", async (
   await expect.poll(() => plane.listener.connections).toBe(0);
   await expect.poll(() => plane.pool.connections).toBe(0);
 });
+
+test.each([
+  ["a quarter of the connections, where these are few", 8, 2],
+  ["128", 10_000, 128],
+])("of those who are refused at a time %s are told", async (_, downstreamConnectionsMax, told) => {
+  const limits = { downstreamConnectionsMax, drainedBodyMs: 60_000 };
+  const { plane } = await start(limits);
+  plane.context.overload = "refuses";
+  const seen = { told: 0, reset: 0 };
+  for (let i = 0; i < told + 2; i++) {
+    // Its own end stays open, so that it goes on being refused.
+    const socket = connect({ host: "127.0.0.1", port: plane.port, allowHalfOpen: true });
+    onTestFinished(() => void socket.destroy());
+    socket.once("data", () => seen.told++);
+    socket.once("error", () => seen.reset++);
+  }
+  await expect.poll(() => seen).toEqual({ told, reset: 2 });
+});
