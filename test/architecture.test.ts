@@ -71,9 +71,9 @@ const PURE = ["proxy/routing", "control/model", "control/compile", "verify/judge
 /** The same, of rooms whose other files act. */
 const PURE_FILES = ["proxy/intercept/rules.ts", "proxy/intercept/foreign-rules.ts"];
 
-/** What a request meets, in folders and files. */
+/** What a request meets. */
 const REQUEST_PATH =
-  /^proxy\/(?:(?:listener|downstream|http1|exchange|upstream|tunnel)\/|routing\/(?:decide|tag)\.ts$)/;
+  /^proxy\/(?:listener|downstream|message|http1|exchange|routing|upstream|tunnel)\//;
 
 const SOURCES = repositoryFiles().filter((path) =>
   /^(?:core|proxy|control|verify|cli)\/.*\.ts$/.test(path),

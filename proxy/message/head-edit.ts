@@ -1,13 +1,11 @@
 import type { FieldList } from "./field-list.ts";
 
-const DROPPED = 1;
-const REPLACED = 2;
-const SPLICED = 3;
-
 /**
  * What to change in a head before it is passed on: lines dropped, values replaced or changed at one
  * place, lines added.
  *
+ * Before: exchange/forwarded-head.ts, exchange/decorated-head.ts and the other steps that change a head.
+ * After: http1/encode-head.ts.
  * One per message in progress and direction, reset for each. What is not named here is passed on
  * byte for byte, in order and case. Hot path.
  */
@@ -186,6 +184,11 @@ export class HeadEdit {
     return value.slice(0, splice.from) + put + value.slice(splice.to);
   }
 }
+
+/** What becomes of a line. */
+const DROPPED = 1;
+const REPLACED = 2;
+const SPLICED = 3;
 
 const NO_BYTES = Buffer.alloc(0);
 
