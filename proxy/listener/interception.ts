@@ -1,7 +1,12 @@
 import type { Socket } from "node:net";
 import type { Address } from "../../core/address.ts";
 import type { Intercepted } from "../downstream/http1-connection.ts";
-import { interceptedBaseline, OriginalDestinations, OwnAddresses } from "./original-destination.ts";
+import {
+  AS_DIALLED,
+  interceptedBaseline,
+  OriginalDestinations,
+  OwnAddresses,
+} from "./original-destination.ts";
 
 /**
  * Where connections that the kernel redirects were meant to go, in either direction.
@@ -52,4 +57,4 @@ export async function openInterceptions(listenPorts: readonly number[]): Promise
 }
 
 /** Calls go where they were meant to go. */
-const AS_MEANT: Address = { host: "original", port: 0 };
+const AS_MEANT: Address = { host: AS_DIALLED, port: 0 };
