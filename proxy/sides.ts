@@ -27,7 +27,7 @@ interface Side {
   readonly listener: Listener;
 }
 
-/** See above. */
+/** The one or two directions of this proxy, from their start to their end. */
 export class Sides {
   readonly #config: ProxyConfig;
   /** The one that the proxy is named after first; the other is the outbound one. */

@@ -50,7 +50,7 @@ async function openToAppend(file: string): Promise<number> {
   }
 }
 
-/** See above. */
+/** One log, which chooses whose line it writes. */
 export class AccessLog implements ExchangeSink {
   readonly #untaggedEvery: number;
   readonly #file: LineFile;

@@ -44,7 +44,7 @@ export interface TakenHops {
   readonly dropped: Readonly<Record<string, number>>;
 }
 
-/** See above. One batch is out at a time. */
+/** The records that wait for control. One batch is out at a time. */
 export class HopRecords implements ExchangeSink {
   readonly #observations: Observations | null;
   readonly #line: HopRecordLine;

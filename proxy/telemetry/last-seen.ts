@@ -12,7 +12,7 @@ import { detached } from "../routing/recent-map.ts";
 /** Keys remembered; the one seen longest ago is forgotten first, after it was reported. */
 export const LAST_SEEN_KEYS_MAX = 10_000;
 
-/** See above. Keys that the table does not know are not remembered: they are anybody's text. */
+/** The times of live keys. Those that the table does not know are not remembered: they are anybody's text. */
 export class LastSeen implements ExchangeSink {
   readonly #seen: LRUCache<string, { epochMs: number }>;
 

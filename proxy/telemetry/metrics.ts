@@ -60,7 +60,7 @@ export interface MetricsOptions {
   readonly readings?: () => MetricReadings;
 }
 
-/** See above. */
+/** The counts of one process. */
 export class Metrics implements ExchangeSink {
   readonly #options: MetricsOptions;
   readonly #exchanges = new Float64Array(OUTCOMES.length * REASONS.length);

@@ -28,7 +28,7 @@ export interface ObservationsOptions {
   readonly clock: Clock;
 }
 
-/** See above. */
+/** What one window has seen, until control has it. */
 export class Observations {
   readonly #options: ObservationsOptions;
   /** JSON, a line each, oldest first. */

@@ -53,7 +53,7 @@ export function changedTable(
   return changeRoutes(table, body.value, revision);
 }
 
-/** See above. Holds the table as control last described it, and its revision. */
+/** The table as control last described it, and its revision. */
 export class TableApplier {
   readonly #workload: string;
   #table: RoutingTable | null = null;

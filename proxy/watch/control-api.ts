@@ -39,7 +39,7 @@ export interface ControlApiOptions {
   readonly tokenFile: string | null;
 }
 
-/** See above. */
+/** The connections of one proxy to control. */
 export class ControlApi {
   readonly #options: ControlApiOptions;
   readonly #agent = new http.Agent({ keepAlive: true, maxSockets: 2 });

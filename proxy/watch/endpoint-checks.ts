@@ -44,7 +44,7 @@ export interface EndpointChecksOptions {
   onChange(): void;
 }
 
-/** See above. */
+/** The endpoints that are looked at, and what came of the last look at each. */
 export class EndpointChecks {
   readonly #options: EndpointChecksOptions;
   readonly #watched = new Map<string, Watched>();

@@ -84,7 +84,7 @@ export interface ReporterOptions {
   onFault(why: string): void;
 }
 
-/** See above. */
+/** The reports of one proxy: what control has, and what is to be sent next. */
 export class Reporter {
   readonly #options: ReporterOptions;
   readonly #status: Sending;

@@ -79,7 +79,7 @@ export interface WatchOptions {
   readonly firstTableMs?: number;
 }
 
-/** See above. Needs `config.control`. */
+/** The watch of one proxy over its table, from start to goodbye. Needs `config.control`. */
 export class Watch {
   readonly #options: WatchOptions;
   readonly #applier: TableApplier;

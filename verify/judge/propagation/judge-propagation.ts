@@ -30,7 +30,7 @@ const LOST: readonly TagState[] = [
   "unreadable",
 ];
 
-/** See above. */
+/** The verdict on what one run has seen. */
 export function judgePropagation(evidence: PropagationEvidence): PropagationVerdict {
   const { trees, strangers } = buildTrees(evidence);
   const isLost = (one: Observation) => LOST.includes(one.state);
