@@ -1,12 +1,18 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { closeSync, constants, openSync } from "node:fs";
+import { closeSync, constants, mkdirSync, openSync, symlinkSync } from "node:fs";
 import { chmod, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import type { TableDocument } from "../../core/watch-events.ts";
-import { checkStateDir, TABLE_AGE_MAX_MS, TABLE_FILE_BYTES_MAX, TableMemory } from "./remember.ts";
+import {
+  checkStateDir,
+  readBounded,
+  TABLE_AGE_MAX_MS,
+  TABLE_FILE_BYTES_MAX,
+  TableMemory,
+} from "./remember.ts";
 
 const TABLE: TableDocument = {
   revision: "e.7",
@@ -75,6 +81,25 @@ describe("the last table on disk", () => {
     await truncate(file, TABLE_FILE_BYTES_MAX + 1);
     expect(await whyNot()).toBe("damaged");
   });
+
+  it.each([
+    ["a named pipe", (where: string) => execFileSync("mkfifo", [where])],
+    ["a device", (where: string) => symlinkSync("/dev/zero", where)],
+    ["a folder", (where: string) => mkdirSync(where)],
+  ])("is not read where it is %s", async (_, make) => {
+    make(file);
+    expect(await whyNot()).toBe("unreadable");
+  });
+
+  it.runIf(process.platform === "linux")(
+    "is read to its limit and not further, whatever length it says",
+    async () => {
+      // It says 0, and has 8 bytes for each page that there could be.
+      const read = await readBounded("/proc/self/pagemap", 2 ** 20 - 1);
+      expect(read).toMatchObject({ ok: false, error: { code: "damaged" } });
+      expect((await readBounded("/proc/self/status")).ok).toBe(true);
+    },
+  );
 
   it("is not written where it would be longer than what is read back, and says so", async () => {
     const memory = memoryOf();

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { constants } from "node:fs";
+import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import type { Clock } from "../../core/clock.ts";
 import { parseJson } from "../../core/json.ts";
@@ -230,19 +231,55 @@ function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-/** Reads a file that holds a table. */
-export async function readBounded(file: string): Promise<Result<string, NotRemembered>> {
+/** Reads a file that holds a table, and never more of it than a table may have. */
+export async function readBounded(
+  file: string,
+  bytesMax = TABLE_FILE_BYTES_MAX,
+): Promise<Result<string, NotRemembered>> {
   try {
-    const { size } = await stat(file);
-    if (size > TABLE_FILE_BYTES_MAX) {
-      return notUsed("damaged", `it has ${size} bytes, more than ${TABLE_FILE_BYTES_MAX}`);
+    // Opened as others are, a pipe would keep us until somebody writes to it.
+    const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      return await readRegular(handle, bytesMax);
+    } finally {
+      await handle.close();
     }
-    return ok(await readFile(file, "utf8"));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") {
       return notUsed("absent", "there is none");
     }
     return notUsed("unreadable", messageOf(error));
+  }
+}
+
+async function readRegular(
+  handle: FileHandle,
+  bytesMax: number,
+): Promise<Result<string, NotRemembered>> {
+  const stats = await handle.stat();
+  if (!stats.isFile()) {
+    return notUsed("unreadable", "it is a folder, a pipe or a device; give a regular file");
+  }
+  const bytes = await readAtMost(handle, stats.size, bytesMax + 1);
+  if (bytes.length <= bytesMax) return ok(bytes.toString("utf8"));
+  return notUsed("damaged", `it has more than ${bytesMax} bytes; it needs fewer routes`);
+}
+
+/** Least that is asked for at once: the end of a file shows by less. */
+const READ_BYTES = 64 * 1024;
+
+/** `size` is what the file says, which may be old by now, or never true, as under /proc. */
+async function readAtMost(handle: FileHandle, size: number, bytesMax: number): Promise<Buffer> {
+  let bytes = Buffer.allocUnsafe(Math.min(Math.max(size + 1, READ_BYTES), bytesMax));
+  let length = 0;
+  for (;;) {
+    const { bytesRead } = await handle.read(bytes, length, bytes.length - length, length);
+    length += bytesRead;
+    if (bytesRead === 0 || length === bytesMax) return bytes.subarray(0, length);
+    if (length < bytes.length) continue;
+    const longer = Buffer.allocUnsafe(Math.min(2 * length, bytesMax));
+    bytes.copy(longer);
+    bytes = longer;
   }
 }
 
