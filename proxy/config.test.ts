@@ -242,6 +242,19 @@ describe("the configuration of a proxy", () => {
     expect(refuse({ ...QUICK, config }).message).toContain(`mode in ${config}`);
   });
 
+  it.each(["config", "callees"])(
+    "says that --%s is no JSON, and shows nothing of it",
+    (setting) => {
+      const calls = { ...QUICK, "outbound-listen": "127.0.0.1:8111" };
+      for (const text of ["hunter2", '{"a": hunter2}', '"hunter2" 7', '{\n"hunter2"}']) {
+        const file = fileWith(text);
+        const { message } = refuse({ ...calls, [setting]: file });
+        expect(message).toContain(`--${setting}: cannot be read: ${file} is no JSON`);
+        expect(message).not.toContain("hunter");
+      }
+    },
+  );
+
   it("refuses settings that it does not know, and files that are none", () => {
     expect(refuse({ ...QUICK, lisen: "x" }).message).toContain("--lisen");
     expect(refuse({ ...QUICK, config: fileWith({ lisen: "x" }) }).message).toContain("lisen in");

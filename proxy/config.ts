@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { type Address, formatAddress, parseAddress } from "../core/address.ts";
+import { parseJson } from "../core/json.ts";
 import { LOOPBACK_AND_PRIVATE, type Networks, parseNetworks } from "../core/networks.ts";
 import { err, ok, type Result } from "../core/result.ts";
 import { isDnsLabel, isWorkloadName } from "../core/workload.ts";
@@ -270,15 +271,23 @@ function readFile(given: Given): ReadonlyMap<string, Given> {
 
 /** A file with a JSON object. */
 function parseFile(given: Given): object {
-  let content: unknown;
+  const content = parseJson(readText(given));
+  // Its text is not repeated: the path may be a wrong one, of a token for instance.
+  if (!content.ok) {
+    throw new ConfigError(given.name, `cannot be read: ${given.value} ${content.error}`);
+  }
+  const { value } = content;
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  throw new ConfigError(given.name, `${given.value} holds no JSON object of settings`);
+}
+
+function readText(given: Given): string {
   try {
-    content = JSON.parse(readFileSync(given.value, "utf8"));
+    return readFileSync(given.value, "utf8");
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new ConfigError(given.name, `cannot be read: ${why}`);
   }
-  if (typeof content === "object" && content !== null && !Array.isArray(content)) return content;
-  throw new ConfigError(given.name, `${given.value} holds no JSON object of settings`);
 }
 
 /** Lists and objects are the long form of what a flag writes with commas. */

@@ -95,8 +95,12 @@ describe("a table file", () => {
     await writeFile(file, "{");
     expect(await whyNot()).toContain(file);
     expect(await whyNot()).toContain("line 1 column 2");
-    await writeFile(file, "hunter2");
-    expect(await whyNot()).not.toContain("hunter");
+    for (const secret of ["hunter2", '"hunter2"', "31415926"]) {
+      await writeFile(file, secret);
+      const why = await whyNot();
+      expect(why).toContain(file);
+      expect(why).not.toMatch(/hunter|314/);
+    }
     await writeFile(file, '{"revision": 1, "routes": {"jane-42": 7}}');
     expect(await whyNot()).toContain(file);
     expect(tables).toEqual([]);

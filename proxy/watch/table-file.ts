@@ -124,6 +124,8 @@ export class TableFile {
     if (digest === this.#digest || this.#isStopped) return ok(null);
     const document = parseJson(text.value);
     if (!document.ok) return err(`${file} ${document.error}`);
+    // Text and numbers may be a secret, too, so parseTable, which shows them, does not see them.
+    if (typeof document.value !== "object") return err(`${file} holds no table: it is no object`);
     const table = parseTable(document.value, workload);
     if (!table.ok) return err(`${file}: ${table.error}`);
     if (this.#digest !== "") log.info(`${file} was read again`);

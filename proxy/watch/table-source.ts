@@ -77,7 +77,7 @@ function fromFile(config: ProxyConfig, options: TableSourceOptions): TableSource
   return {
     async start(): Promise<void> {
       const read = await source?.start();
-      if (read !== undefined && !read.ok) throw new ConfigError("table", read.error);
+      if (read !== undefined && !read.ok) throw new ConfigError("--table", read.error);
     },
     stop: async () => source?.stop(),
     notReady: () => null,
