@@ -115,7 +115,8 @@ function readableErrors(errors: readonly SchemaError[]): BodyError[] {
   const add = (path: string, message: string) =>
     readable.push({ path: path.slice(0, PATH_CHARS_MAX), message });
   for (const { keyword, instancePath, params, message } of errors) {
-    if (keyword === "additionalProperties") continue;
+    // What follows from another error, which names the property.
+    if (keyword === "additionalProperties" || keyword === "propertyNames") continue;
     if (keyword === "boolean") add(instancePath, "is no known property");
     else if (keyword === "required") {
       for (const name of missingIn(params)) add(`${instancePath}/${name}`, "is missing");

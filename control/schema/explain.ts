@@ -1,11 +1,12 @@
 import { type Static, Type } from "typebox";
 import { CONTROL_LIMITS } from "../model/limits.ts";
+import { namedValues } from "./named-values.ts";
 
 const closed = { additionalProperties: false };
 
 /** Header fields of a request: name to value, or values where it stands several times. */
-export const HeadersSchema = Type.Record(
-  Type.String({ maxLength: 256 }),
+export const HeadersSchema = namedValues(
+  256,
   Type.Union([
     Type.String({ maxLength: CONTROL_LIMITS.headerCharsMax }),
     Type.Array(Type.String({ maxLength: CONTROL_LIMITS.headerCharsMax }), { maxItems: 64 }),

@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { namedValues } from "./named-values.ts";
 
 const id16 = Type.String({ pattern: "^[0-9a-f]{16}$" });
 const count = Type.Number({ minimum: 0 });
@@ -45,7 +46,7 @@ export const HopBatchSchema = Type.Object({
   batch: Type.Object({
     proxy: Type.String({ minLength: 1, maxLength: 128 }),
     flush: orNull(Type.String({ maxLength: 64 })),
-    dropped: Type.Record(Type.String({ maxLength: 200 }), Type.Integer({ minimum: 0 }), {
+    dropped: namedValues(200, Type.Integer({ minimum: 0 }), {
       maxProperties: 10_000,
     }),
     observationsDropped: Type.Optional(Type.Integer({ minimum: 0 })),

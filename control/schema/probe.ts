@@ -2,6 +2,7 @@ import { type Static, Type } from "typebox";
 import { CONTROL_LIMITS } from "../model/limits.ts";
 import { HeadersSchema } from "./explain.ts";
 import { HopSchema, TraceSchema } from "./hop.ts";
+import { namedValues } from "./named-values.ts";
 
 const closed = { additionalProperties: false };
 
@@ -26,14 +27,10 @@ export const ProbeBodySchema = Type.Object(
       ),
     ),
     expect: Type.Optional(
-      Type.Record(
-        Type.String({ maxLength: 127 }),
-        Type.Enum(["fork", "baseline", "refused", "absent"]),
-        {
-          maxProperties: CONTROL_LIMITS.expectationsMax,
-          description: "workload to what every hop at it must be; `absent`: there must be none",
-        },
-      ),
+      namedValues(127, Type.Enum(["fork", "baseline", "refused", "absent"]), {
+        maxProperties: CONTROL_LIMITS.expectationsMax,
+        description: "workload to what every hop at it must be; `absent`: there must be none",
+      }),
     ),
     timeout: Type.Optional(Type.String({ description: "for the request itself, such as 10s" })),
   },

@@ -1,5 +1,6 @@
 import { type Static, Type } from "typebox";
 import { CONTROL_LIMITS } from "../model/limits.ts";
+import { namedValues } from "./named-values.ts";
 import { pageSchema } from "./page.ts";
 
 const L = CONTROL_LIMITS;
@@ -38,13 +39,13 @@ export const ProxyStatusSchema = Type.Object(
       }),
       Type.Null(),
     ]),
-    endpoints: Type.Record(Type.String({ maxLength: 300 }), EndpointCheckSchema, {
+    endpoints: namedValues(300, EndpointCheckSchema, {
       maxProperties: L.statusEndpointsMax,
     }),
-    lastSeen: Type.Record(Type.String({ maxLength: 50 }), Type.Number(), {
+    lastSeen: namedValues(50, Type.Number(), {
       maxProperties: L.statusKeysMax,
     }),
-    counters: Type.Record(Type.String({ maxLength: 200 }), Type.Number(), {
+    counters: namedValues(200, Type.Number(), {
       maxProperties: L.statusCountersMax,
     }),
     leaving: Type.Boolean(),
