@@ -122,6 +122,43 @@ test("who takes no more lent has no buffer of its own, also while nothing comes"
   expect(buffers[1]).toBe(buffers[0]);
 });
 
+test("of the buffers that nobody reads into any more four are kept", async () => {
+  const server = await listening();
+  acceptInPlace(server, OPTIONS);
+  /** Buffers that five connections read into at a time, each one of its own, until they stop. */
+  const buffersOfFive = async () => {
+    const buffers: ArrayBufferLike[] = [];
+    const sockets: Socket[] = [];
+    let isOver = false;
+    for (const _ of [1, 2, 3, 4, 5]) {
+      const { caller, accepted } = await pairOf(server);
+      accepted.on("data", () => undefined);
+      if (!(accepted instanceof AcceptedSocket)) throw new Error("it is not in place");
+      accepted.lendTo({
+        roomFor: () => null,
+        get takesLent() {
+          return !isOver;
+        },
+        onLent: ({ buffer, length }) => {
+          const isFull = length === OPTIONS.readBufferBytes;
+          if (isFull) accepted.pause();
+          if (isFull) buffers.push(buffer);
+          return FLOW.FLUSHED;
+        },
+      });
+      caller.write(Buffer.alloc(64 * OPTIONS.readBufferBytes));
+      await once(accepted, "pause");
+      sockets.push(accepted);
+    }
+    isOver = true;
+    for (const socket of sockets) await once(socket.resume(), "data");
+    return buffers;
+  };
+  const first = new Set(await buffersOfFive());
+  const again = new Set(await buffersOfFive());
+  expect([first.size, again.size, first.intersection(again).size]).toEqual([5, 5, 4]);
+});
+
 test("each direction ends for itself", async () => {
   const server = await listening();
   acceptInPlace(server, OPTIONS);

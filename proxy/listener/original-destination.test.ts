@@ -1,4 +1,6 @@
-import { describe, expect, test } from "vitest";
+import { syncBuiltinESMExports } from "node:module";
+import os from "node:os";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { interceptedBaseline, OwnAddresses } from "./original-destination.ts";
 
 describe("an inbound connection is delivered", () => {
@@ -19,6 +21,21 @@ describe("an inbound connection is delivered", () => {
   ])("never to %s", (_what, address, port) => {
     expect(new OwnAddresses([19_471]).mayServe({ address, port }, 0)).toBe(false);
   });
+});
+
+test("the machine is asked for its addresses once a second at most, whoever dials a wrong one", () => {
+  const asked = vi.spyOn(os, "networkInterfaces");
+  syncBuiltinESMExports();
+  onTestFinished(() => {
+    asked.mockRestore();
+    syncBuiltinESMExports();
+  });
+  const own = new OwnAddresses([19_471]);
+  const counts = [0, 999, 1_000, 1_999].map((nowMs) => {
+    own.mayServe({ address: "203.0.113.7", port: 80 }, nowMs);
+    return asked.mock.calls.length;
+  });
+  expect(counts).toEqual([1, 1, 2, 2]);
 });
 
 describe("a call", () => {
