@@ -127,6 +127,42 @@ test("what was flushed may be written over, small or large, unless the answer sa
   expect(await read(reader, sent)).not.toContain("b");
 });
 
+test("a message of 48 KiB is one write, of a longer one the large pieces are written as they are", async () => {
+  for (const [bodyBytes, own] of [
+    [48 * 1024 - 4, [false]],
+    [48 * 1024 - 3, [false, true]],
+  ] as const) {
+    const { writer, written } = await pair();
+    const body = Buffer.allocUnsafeSlow(bodyBytes);
+    gatherHead(writer, Buffer.from("HEAD"), false);
+    writer.body(body);
+    writer.flush();
+    expect(written().map(({ buffer }) => buffer === body.buffer)).toEqual(own);
+  }
+});
+
+test("in a long message a piece of 4 KiB is written as it is, and smaller ones are joined", async () => {
+  const { writer, written } = await pair();
+  const sizes = [64 * 1024, 4_095, 4_095, 4_096];
+  const pieces = sizes.map((bytes) => Buffer.allocUnsafeSlow(bytes));
+  for (const piece of pieces) writer.body(piece);
+  writer.flush();
+  const own = written().map(({ buffer }) => pieces.some((piece) => piece.buffer === buffer));
+  expect(written().map(({ length }) => length)).toEqual([64 * 1024, 2 * 4_095, 4_096]);
+  expect(own).toEqual([true, false, true]);
+});
+
+test("of the lists that nobody uses any more sixteen are kept", async () => {
+  const writers = await Promise.all(Array.from({ length: 17 }, async () => (await pair()).writer));
+  const listsOfAll = () => {
+    const lists = writers.map((writer) => writer.head(false));
+    for (const writer of writers) writer.dropGathered();
+    return new Set(lists);
+  };
+  const first = listsOfAll();
+  expect([first.size, first.intersection(listsOfAll()).size]).toEqual([17, 16]);
+});
+
 test("a reader that takes nothing blocks it, and is told once when that is over", async () => {
   const { writer, reader } = await pair();
   let flow: number = FLOW.FLUSHED;

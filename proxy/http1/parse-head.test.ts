@@ -296,3 +296,11 @@ describe("a response head", () => {
     expect(readResponse(text).fault).toBe("upstream-malformed");
   });
 });
+
+test("a head remembers the values asked for last, up to 512 characters each", () => {
+  const values = ["x".repeat(512), "y".repeat(513)];
+  const fields = values.map((value, i) => `X-${i}: ${value}\r\n`).join("");
+  const { head } = readRequest([`GET / HTTP/1.1\r\nHost: a\r\n${fields}\r\n`]);
+  expect([head.value(1), head.recentIndex]).toEqual([values[0], 1]);
+  expect([head.value(2), head.recentIndex]).toEqual([values[1], 1]);
+});
