@@ -4,7 +4,8 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FakeControl } from "./control.fake.ts";
 import { ControlApi } from "./control-api.ts";
-import { pauseMs, Subscription, type SubscriptionOptions } from "./subscribe.ts";
+import { pauseMs, RESTART_MEMORY_MS, Subscription, type SubscriptionOptions } from "./subscribe.ts";
+import { HandClock } from "./watched-proxy.fake.ts";
 
 let control: FakeControl;
 let events: string[];
@@ -25,6 +26,7 @@ afterEach(async () => {
 function start(options: Partial<SubscriptionOptions> = {}): void {
   subscription = new Subscription({
     api: new ControlApi({ control: control.url, tokenFile: null }),
+    clock: new HandClock(),
     path: "/v1/watch?workload=shop%2Fcart",
     random: () => 0,
     lastEventId: () => null,
@@ -79,6 +81,39 @@ describe("a subscription", () => {
     control.send("keys", {}, "e.2");
     await expect.poll(() => control.watches).toHaveLength(2);
     expect(lost).toEqual([]);
+  });
+
+  it("pauses longer and longer while each stream brings what is kept out, whatever else it brings", async () => {
+    const clock = new HandClock();
+    const pauses: number[] = [];
+    const gate = Promise.withResolvers<void>();
+    control.onWatch = () => {
+      control.send("runs", { runs: [] });
+      control.send("snapshot", {});
+    };
+    start({
+      clock,
+      onEvent: ({ event }) => (event === "snapshot" ? "restart" : "continue"),
+      async pause(ms, signal) {
+        signal.addEventListener("abort", () => gate.resolve(), { once: true });
+        // Seven in a row, then one that the test ends.
+        pauses.push(ms);
+        if (pauses.length === 8) await gate.promise;
+      },
+    });
+    await expect.poll(() => pauses).toEqual([50, 100, 200, 400, 800, 1_600, 2_500, 2_500]);
+
+    control.onWatch = () => control.send("runs", { runs: [] });
+    gate.resolve();
+    await expect.poll(() => control.watches).toHaveLength(9);
+    clock.ms += RESTART_MEMORY_MS;
+    control.watches.at(-1)?.response.end();
+    await expect.poll(() => pauses.slice(8)).toEqual([2_500]);
+    await expect.poll(() => control.watches).toHaveLength(10);
+    clock.ms += 1;
+    control.send("heartbeat", {});
+    control.watches.at(-1)?.response.end();
+    await expect.poll(() => pauses.slice(9, 10)).toEqual([50]);
   });
 
   it("stops in the middle of a pause, and opens nothing any more", async () => {

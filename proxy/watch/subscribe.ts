@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import type { Clock } from "../../core/clock.ts";
 import { type SseEvent, SseReader } from "../../core/sse.ts";
 import type { ControlApi } from "./control-api.ts";
 
@@ -7,7 +8,8 @@ import type { ControlApi } from "./control-api.ts";
  *
  * Before: watch.ts. After: apply.ts takes each event.
  * Invariants: there is never more than one stream; a stream without a byte for HEARTBEAT_TIMEOUT_MS
- * is dead; after each end there is a pause, so that a control that fails at once is not stormed.
+ * is dead; after each end there is a pause, so that a control that fails at once is not stormed, nor one
+ * that sends in each stream what is kept out.
  */
 
 /** Two missed heartbeats and some: below the lease, so that another try fits into it. */
@@ -17,14 +19,23 @@ export const HEARTBEAT_TIMEOUT_MS = 12_000;
 const PAUSE_MS_MIN = 100;
 const PAUSE_MS_MAX = 5_000;
 
+/**
+ * How long after `restart` pauses go on to grow, whatever is taken: several of the longest pauses, with
+ * what a control sends before it comes to what is kept out.
+ */
+export const RESTART_MEMORY_MS = 60_000;
+
 /** What a subscription needs, and whom it tells. */
 export interface SubscriptionOptions {
   readonly api: ControlApi;
+  readonly clock: Clock;
   /** Path and query of the watch. */
   readonly path: string;
   readonly heartbeatTimeoutMs?: number;
   /** 0 to below 1: spreads the proxies that lost control at the same moment. */
   readonly random?: () => number;
+  /** For tests: in place of a timer. */
+  readonly pause?: (ms: number, signal: AbortSignal) => Promise<void>;
   /** The revision to resume after; null asks for everything. */
   lastEventId(): string | null;
   onOpen(): void;
@@ -39,8 +50,9 @@ export class Subscription {
   readonly #options: SubscriptionOptions;
   readonly #stop = new AbortController();
   #running: Promise<void> | null = null;
-  /** Tries since the last event that was taken. */
+  /** Tries since the last event that was taken; not reset for a while after a `restart`. */
   #fruitless = 0;
+  #restartedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: SubscriptionOptions) {
     this.#options = options;
@@ -62,7 +74,7 @@ export class Subscription {
       const why = await this.#streamOnce();
       if (signal.aborted) return;
       if (why !== null) this.#options.onLost(why);
-      const random = this.#options.random ?? Math.random;
+      const { random = Math.random, pause = pauseByTimer } = this.#options;
       await pause(pauseMs(this.#fruitless, random()), signal);
       this.#fruitless++;
     }
@@ -92,12 +104,21 @@ export class Subscription {
       const events = reader.read(piece);
       if (!events.ok) return end(events.error);
       for (const event of events.value) {
-        if (this.#options.onEvent(event) === "restart") return end(null);
-        this.#fruitless = 0;
+        if (!this.#take(event)) return end(null);
       }
     });
     response.once("close", () => resolve("control closed the watch"));
     return promise;
+  }
+
+  /** Whether the stream goes on. */
+  #take(event: SseEvent): boolean {
+    const { onEvent, clock } = this.#options;
+    const isRestart = onEvent(event) === "restart";
+    const nowMs = clock.nowMs();
+    if (isRestart) this.#restartedAtMs = nowMs;
+    else if (nowMs - this.#restartedAtMs > RESTART_MEMORY_MS) this.#fruitless = 0;
+    return !isRestart;
   }
 }
 
@@ -107,7 +128,7 @@ export function pauseMs(fruitless: number, random: number): number {
   return full * (0.5 + random / 2);
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+function pauseByTimer(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const finish = () => {
       clearTimeout(timer);

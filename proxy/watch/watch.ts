@@ -127,6 +127,7 @@ export class Watch {
     });
     this.#subscription = new Subscription({
       api: this.#api,
+      clock,
       path: watchPath(config),
       ...(options.heartbeatTimeoutMs && { heartbeatTimeoutMs: options.heartbeatTimeoutMs }),
       lastEventId: () => this.#applier.resumeAfter,
