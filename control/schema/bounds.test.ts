@@ -87,6 +87,7 @@ const ROWS: Readonly<Record<string, readonly [TSchema, readonly Row[]]>> = {
         (chars) => statusOf({ rejected: { revision: text(chars), why: "" } }),
       ],
       ["an endpoint", 300, (chars) => statusOf({ endpoints: { [text(chars)]: CHECK } })],
+      ["a fault", 64, (chars) => statusOf({ endpoints: { x: { ...CHECK, fault: text(chars) } } })],
       ["a key", 50, (chars) => statusOf({ lastSeen: { [text(chars)]: 1 } })],
       ["a counter", 200, (chars) => statusOf({ counters: { [text(chars)]: 1 } })],
     ],
