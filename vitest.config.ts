@@ -11,5 +11,5 @@ export default suiteConfig(
     "test/{e2e,harness,http1-corpus,tools}/**/*.test.ts",
   ],
   // Many wait for a timer or a process most of the time.
-  { workers: availableParallelism() },
+  { workers: availableParallelism() + 1 },
 );
