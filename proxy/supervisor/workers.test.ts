@@ -28,15 +28,17 @@ test("a start that fails is told once: nothing of it is begun anew, or counts as
   expect([workers.crashes, workers.alive]).toEqual([0, []]);
 });
 
-/** The first one takes connections, and ends when it is sent a flush; the others never begin. */
+/** The first one takes connections, and ends when it is sent a flush; the others only when they are to drain. */
 const FIRST_ALONE = `
+  let isFirst = false;
   process.on("message", ({ kind, index }) => {
-    if (kind === "start" && index === 1) process.send({ kind: "accepting" });
-    if (kind === "flush") process.exit(0);
+    if (kind === "start") isFirst = index === 1;
+    if (kind === "start" && isFirst) process.send({ kind: "accepting" });
+    if (kind === (isFirst ? "flush" : "drain")) process.exit(0);
   });
 `;
 
-test("a stop in the middle of a start lets finish who takes connections already", async () => {
+test("a stop in the middle of a start lets all finish, also who has not said yet that it begins", async () => {
   const folder = await mkdtemp(join(tmpdir(), "forklane-workers-"));
   onTestFinished(() => rm(folder, { recursive: true }));
   const entry = join(folder, "worker.mjs");
@@ -59,7 +61,7 @@ test("a stop in the middle of a start lets finish who takes connections already"
   await expect.poll(() => workers.acceptingCount).toBe(1);
   await workers.drain(true, 60_000);
   expect(ended).toEqual([
-    [2, false],
+    [2, true],
     [1, true],
   ]);
   expect((await started)?.message).toContain("it ended at its start");

@@ -112,15 +112,12 @@ export class Workers {
   }
 
   /**
-   * Everybody finishes what is in progress, and ends; who does not in time is killed. Asked again it
-   * may bring the deadline forward.
+   * Everybody finishes what is in progress, and ends; who does not in time is killed. One that has not
+   * said yet that it takes connections may have some. Asked again it may bring the deadline forward.
    */
   async drain(accepts: boolean, withinMs: number): Promise<void> {
     this.#stop();
-    for (const worker of this.#alive) {
-      if (worker.isAccepting) worker.drain(accepts, withinMs);
-      else worker.kill();
-    }
+    for (const worker of this.#alive) worker.drain(accepts, withinMs);
     await Promise.all([...this.#alive].map((worker) => worker.ended));
   }
 
