@@ -68,6 +68,25 @@ describe("a table file", () => {
     await expect.poll(revisions).toEqual(["1", "2"]);
   });
 
+  it("is asked for its state once at a time, however long the file system takes", async () => {
+    await write(1);
+    const answers: ((state: string) => void)[] = [];
+    const state = () => new Promise<string>((resolve) => answers.push(resolve));
+    replaceSource({ state });
+    const started = source.start();
+    await expect.poll(() => answers.length).toBe(1);
+    await Promise.all([source.look(), source.look()]);
+    expect(answers).toHaveLength(1);
+    await write(2);
+    answers[0]?.("another");
+    await started;
+    expect(revisions()).toEqual(["1", "2"]);
+    const next = source.look();
+    await expect.poll(() => answers.length).toBe(2);
+    answers[1]?.("another");
+    await next;
+  });
+
   it("is read again on SIGHUP, also where its folder shows no change", async () => {
     const elsewhere = path.join(dir, "elsewhere");
     await mkdir(elsewhere);

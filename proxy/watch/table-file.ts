@@ -31,6 +31,7 @@ export interface TableFileOptions {
   /** For tests: other than the defaults. */
   readonly lookMs?: number;
   readonly read?: typeof readBounded;
+  readonly state?: typeof stateOf;
   readonly watch?: WatchFolder;
 }
 
@@ -44,6 +45,7 @@ export class TableFile {
   #digest = "";
   /** How the file was just before it was read last. */
   #readState = "";
+  #isLooking = false;
   #isReading = false;
   #isReadWanted = false;
   #isStopped = false;
@@ -86,8 +88,14 @@ export class TableFile {
 
   /** Reads the file if it is another one or was written; called by the timer, and by tests. */
   async look(): Promise<void> {
+    // Of a file system that does not answer each look holds one of Node's few threads.
+    if (this.#isLooking) return;
+    this.#isLooking = true;
     await this.#folder.look();
-    if ((await stateOf(this.#options.file)) !== this.#readState) await this.#readAgain();
+    const { file, state = stateOf } = this.#options;
+    const isOther = (await state(file)) !== this.#readState;
+    this.#isLooking = false;
+    if (isOther) await this.#readAgain();
   }
 
   #readSoon(): void {
@@ -98,7 +106,7 @@ export class TableFile {
 
   /** The event may be that the folder was moved away. */
   async #readNow(): Promise<void> {
-    await this.#folder.look();
+    await this.look();
     await this.#readAgain();
   }
 
