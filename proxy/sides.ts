@@ -52,7 +52,9 @@ export class Sides {
       const interception =
         calls === null ? interceptions?.inbound(config.upstream) : interceptions?.outbound();
       const usedPercent = () => memoryUsedPercent(config.workers);
-      shared.ticker.add(new MemoryPressure(context, usedPercent));
+      // Garbage is that of the process: one side collects it.
+      const collect = calls === null || !hasBothSides(config) ? undefined : () => undefined;
+      shared.ticker.add(new MemoryPressure(context, usedPercent, collect));
       return { context, listener: new Listener(context, interception ?? null) };
     };
     if (outbound === null) return new Sides(config, [sideOf(null)]);
