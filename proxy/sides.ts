@@ -51,15 +51,15 @@ export class Sides {
         calls === null ? { ...common, outbound: null } : toCalls(common, config, calls);
       const interception =
         calls === null ? interceptions?.inbound(config.upstream) : interceptions?.outbound();
-      const usedPercent = () => memoryUsedPercent(config.workers);
-      // Garbage is that of the process: one side collects it.
-      const collect = calls === null || !hasBothSides(config) ? undefined : () => undefined;
-      shared.ticker.add(new MemoryPressure(context, usedPercent, collect));
       return { context, listener: new Listener(context, interception ?? null) };
     };
-    if (outbound === null) return new Sides(config, [sideOf(null)]);
-    if (!hasBothSides(config)) return new Sides(config, [sideOf(outbound)]);
-    return new Sides(config, [sideOf(null), sideOf(outbound)]);
+    const sides: [Side, ...Side[]] = hasBothSides(config)
+      ? [sideOf(null), sideOf(outbound)]
+      : [sideOf(outbound)];
+    const contexts = sides.map(({ context }) => context);
+    const usedPercent = () => memoryUsedPercent(config.workers);
+    shared.ticker.add(new MemoryPressure(limits, contexts, usedPercent));
+    return new Sides(config, sides);
   }
 
   /** What exchanges of the first side share. */

@@ -3,13 +3,14 @@ import type { ExchangeContext } from "../exchange/context.ts";
 import { DEFAULT_LIMITS } from "../limits.ts";
 import { MemoryPressure, memoryUsedPercent } from "./memory-pressure.ts";
 
+function newContext(): Pick<ExchangeContext, "overload"> {
+  return { overload: "none" };
+}
+
 test("memory in use closes connections at 92 percent, refuses at 95, and is looked at once a second", () => {
-  const context: Pick<ExchangeContext, "limits" | "overload"> = {
-    limits: DEFAULT_LIMITS,
-    overload: "none",
-  };
+  const contexts = [newContext(), newContext()];
   let used = 91;
-  const pressure = new MemoryPressure(context, () => used);
+  const pressure = new MemoryPressure(DEFAULT_LIMITS, contexts, () => used);
   const levels: string[] = [];
   for (const [nowMs, percent] of [
     [0, 91.9],
@@ -23,22 +24,20 @@ test("memory in use closes connections at 92 percent, refuses at 95, and is look
   ] as const) {
     used = percent;
     pressure.tick(nowMs);
-    levels.push(context.overload);
+    levels.push(...new Set(contexts.map(({ overload }) => overload)));
   }
   const [none, closes, refuses] = ["none", "closes", "refuses"];
   expect(levels).toEqual([none, none, closes, closes, refuses, refuses, closes, none]);
 });
 
 test("garbage is collected while there is too little, every five seconds, and never else", () => {
-  const context: Pick<ExchangeContext, "limits" | "overload"> = {
-    limits: DEFAULT_LIMITS,
-    overload: "none",
-  };
+  const contexts = [newContext(), newContext()];
   let used = 50;
   const collectedAtMs: number[] = [];
   let nowMs = 0;
   const pressure = new MemoryPressure(
-    context,
+    DEFAULT_LIMITS,
+    contexts,
     () => used,
     () => collectedAtMs.push(nowMs),
   );

@@ -1,6 +1,7 @@
 import { getHeapStatistics } from "node:v8";
 import type { Ticking } from "../../core/ticker.ts";
 import type { ExchangeContext } from "../exchange/context.ts";
+import type { Limits } from "../limits.ts";
 
 /** How often memory is looked at, in milliseconds: asking costs some 50 us. */
 const CHECK_MS = 1_000;
@@ -19,18 +20,22 @@ const COLLECT_MS = 5_000;
  * connections are refused: `overloaded`.
  */
 export class MemoryPressure implements Ticking {
-  readonly #context: Pick<ExchangeContext, "limits" | "overload">;
+  readonly #limits: PressureLimits;
+  readonly #contexts: readonly Pick<ExchangeContext, "overload">[];
   readonly #usedPercent: () => number;
   readonly #collect: () => void;
   #dueAtMs = 0;
   #collectAtMs = 0;
 
+  /** Tells all contexts of the process: they share its memory. */
   constructor(
-    context: Pick<ExchangeContext, "limits" | "overload">,
+    limits: PressureLimits,
+    contexts: readonly Pick<ExchangeContext, "overload">[],
     usedPercent: () => number = memoryUsedPercent,
     collect: () => void = collectGarbage,
   ) {
-    this.#context = context;
+    this.#limits = limits;
+    this.#contexts = contexts;
     this.#usedPercent = usedPercent;
     this.#collect = collect;
   }
@@ -38,18 +43,21 @@ export class MemoryPressure implements Ticking {
   tick(nowMs: number): void {
     if (nowMs < this.#dueAtMs) return;
     this.#dueAtMs = nowMs + CHECK_MS;
-    this.#context.overload = this.#level(this.#usedPercent());
-    if (this.#context.overload === "none" || nowMs < this.#collectAtMs) return;
+    const level = this.#level(this.#usedPercent());
+    for (const context of this.#contexts) context.overload = level;
+    if (level === "none" || nowMs < this.#collectAtMs) return;
     this.#collectAtMs = nowMs + COLLECT_MS;
     this.#collect();
   }
 
   #level(usedPercent: number): ExchangeContext["overload"] {
-    const { memoryClosePercent, memoryRefusePercent } = this.#context.limits;
+    const { memoryClosePercent, memoryRefusePercent } = this.#limits;
     if (usedPercent >= memoryRefusePercent) return "refuses";
     return usedPercent >= memoryClosePercent ? "closes" : "none";
   }
 }
+
+type PressureLimits = Pick<Limits, "memoryClosePercent" | "memoryRefusePercent">;
 
 /** Only where Node lets us (`--expose-gc`, which own-process/become.ts gives). */
 function collectGarbage(): void {

@@ -447,20 +447,20 @@ const REACH: Readonly<Record<keyof Limits, Reach>> = {
 
   memoryClosePercent: async () => {
     const { plane } = await start({ memoryClosePercent: 50 });
-    new MemoryPressure(plane.context, () => 49).tick(0);
+    new MemoryPressure(plane.context.limits, [plane.context], () => 49).tick(0);
     expect((await get(plane.port)).fields["connection"]).toBeUndefined();
-    new MemoryPressure(plane.context, () => 50).tick(0);
+    new MemoryPressure(plane.context.limits, [plane.context], () => 50).tick(0);
     expect((await get(plane.port)).fields["connection"]).toBe("close");
   },
   memoryRefusePercent: async () => {
     const { plane } = await start({ memoryRefusePercent: 50 });
     const connected = await open(plane);
     await expect.poll(() => plane.listener.connections).toBe(1);
-    new MemoryPressure(plane.context, () => 50).tick(0);
+    new MemoryPressure(plane.context.limits, [plane.context], () => 50).tick(0);
     connected.write(GET);
     expect((await connected.response()).fields["forklane-fault"]).toMatch(/^overloaded;/);
     expect(await answerTo(plane, "")).toBe("overloaded");
-    new MemoryPressure(plane.context, () => 49).tick(0);
+    new MemoryPressure(plane.context.limits, [plane.context], () => 49).tick(0);
     expect(await answerTo(plane, GET)).toBe("200");
   },
 
