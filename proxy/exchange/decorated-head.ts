@@ -3,7 +3,7 @@ import type { ResponseHead } from "../message/head.ts";
 import { type HeadEdit, type WrittenLine, writtenLine } from "../message/head-edit.ts";
 import { httpDate } from "../message/http-date.ts";
 import { FIELD } from "../message/known-field.ts";
-import type { Decision } from "../routing/decision.ts";
+import { type Decision, WRITTEN_DECISIONS_MAX } from "../routing/decision.ts";
 import { keyFromHost } from "../routing/edge-entry.ts";
 import { RecurringMap } from "../routing/recurring-map.ts";
 import type { ExchangeContext } from "./context.ts";
@@ -163,8 +163,8 @@ function varyBy(context: ExchangeContext): string {
   return [...names].join(", ");
 }
 
-/** What a decision was written as last; decisions are shared by many exchanges. At most 512 KB. */
-const writtenDecisions = new RecurringMap<Decision, WrittenDecision>(512);
+/** What a decision was written as last; decisions are shared by many exchanges. */
+const writtenDecisions = new RecurringMap<Decision, WrittenDecision>(WRITTEN_DECISIONS_MAX);
 
 interface WrittenDecision {
   readonly workload: string;

@@ -5,14 +5,14 @@ import { GrowingBytes } from "../message/growing-bytes.ts";
  * The request body as far as it may have to be sent (again): kept until the limit, then let go.
  *
  * Before: the downstream connection. After: the upstream connection.
- * Invariants: bounded; once let go, the request can no longer be sent once more. What is kept holds no more
- * memory than twice what it says, and the first read: a small piece is copied, since the buffer that it is
- * part of would stay with it.
+ * Invariants: bounded; once let go, the request can no longer be sent once more. A small piece is
+ * copied, since the read that it is part of would stay with it: what is kept holds the first read, and of the
+ * others at most a read for each APART_BYTES_MIN of content.
  */
 export class RequestBody {
   readonly #bytesMax: number;
   #pieces: Buffer[] = NO_PIECES;
-  /** Small pieces in one, the last of the pieces; null if the last one stays as it came. */
+  /** Small pieces in one, behind the others; null if there are none. */
   #joined: GrowingBytes | null = null;
   keptBytes = 0;
   isReplayable: boolean;
@@ -30,10 +30,8 @@ export class RequestBody {
   /** What is kept, in order. */
   get pieces(): readonly Buffer[] {
     const joined = this.#joined;
-    if (joined !== null) {
-      this.#pieces[this.#pieces.length - 1] = joined.room.subarray(0, joined.length);
-    }
-    return this.#pieces;
+    if (joined === null) return this.#pieces;
+    return [...this.#pieces, joined.room.subarray(0, joined.length)];
   }
 
   /** Keeps a piece. `mustKeep`: it was not sent to anybody yet. */
@@ -60,16 +58,14 @@ export class RequestBody {
   }
 
   #keepApart(piece: Buffer): void {
-    this.#pieces = [...this.pieces, piece];
+    const joined = this.#joined;
+    if (joined !== null) this.#pieces.push(joined.room.subarray(0, joined.length));
     this.#joined = null;
+    this.#pieces.push(piece);
   }
 
   #join(piece: Buffer): void {
-    if (this.#joined === null) {
-      this.#joined = new GrowingBytes(Number.POSITIVE_INFINITY);
-      // Its place: what is in it is known when somebody asks.
-      this.#pieces.push(piece);
-    }
+    this.#joined ??= new GrowingBytes(Number.POSITIVE_INFINITY);
     this.#joined.add(piece, 0, piece.length);
   }
 }

@@ -114,6 +114,12 @@ function baselineFor(reason: Reason, key: string | null): Decision {
   return { outcome: "baseline", reason, status: 0, key, route: null, collision: null };
 }
 
+/**
+ * Decisions of which what is written of them is kept, up to 1 KB each: the keys in use at one workload at a
+ * time, with room.
+ */
+export const WRITTEN_DECISIONS_MAX = 512;
+
 /** By key, since nothing else is in them: the same for every workload and every table. */
 const recentBaselines: Readonly<Record<BaselineReason, RecurringMap<string, Decision>>> = {
   "not-forked": new RecurringMap(1_024),

@@ -261,3 +261,11 @@ describe("the value of a tag", () => {
     expect(parseTagValue(longer)).not.toBe(parseTagValue(longer));
   });
 });
+
+test("what was read is remembered of 1,024 values, and one more takes the place of another", () => {
+  const texts = Array.from({ length: 4 * 1_024 }, (_, index) => `limit-${index}`);
+  const first = texts.map((text) => parseTagValue(text));
+  const again = texts.filter((text, index) => parseTagValue(text) === first[index]);
+  expect(again.length).toBeGreaterThan(0);
+  expect(again.length).toBeLessThanOrEqual(1_024);
+});

@@ -66,3 +66,20 @@ test("what was written of a long method is not kept", () => {
     expect(written).toBe(times);
   }
 });
+
+test("what was written is kept of as many decisions as the limit says", () => {
+  let written = 0;
+  const outcomes = new WrittenOutcomes(() => {
+    written++;
+    return "";
+  });
+  const exchanges = Array.from({ length: 512 + 1 }, () =>
+    taggedExchange({ decision: decision({}) }),
+  );
+  for (const exchange of exchanges.slice(1)) added(outcomes, exchange);
+  for (const exchange of exchanges.slice(1)) added(outcomes, exchange);
+  expect(written).toBe(512);
+  // One more takes the place of the oldest.
+  for (const exchange of exchanges) added(outcomes, exchange);
+  expect(written).toBeGreaterThan(513);
+});

@@ -1,5 +1,5 @@
 import type { FinishedExchange } from "../exchange/record.ts";
-import type { Decision } from "../routing/decision.ts";
+import { type Decision, WRITTEN_DECISIONS_MAX } from "../routing/decision.ts";
 import { RecurringMap } from "../routing/recurring-map.ts";
 import { type AsciiLine, asciiBytes } from "./ascii-line.ts";
 
@@ -15,7 +15,7 @@ import { type AsciiLine, asciiBytes } from "./ascii-line.ts";
  */
 export class WrittenOutcomes {
   readonly #write: (facts: SharedFacts) => string;
-  readonly #written = new RecurringMap<Decision, Written>(KEPT_MAX);
+  readonly #written = new RecurringMap<Decision, Written>(WRITTEN_DECISIONS_MAX);
 
   /** `write` answers ASCII. */
   constructor(write: (facts: SharedFacts) => string) {
@@ -37,9 +37,6 @@ export class WrittenOutcomes {
     this.#written.keep(decision, { facts, bytes: asciiBytes(text) });
   }
 }
-
-/** Decisions of which it is kept, 1 KB each: the keys in use at one workload at a time, with room. */
-const KEPT_MAX = 512;
 
 /** Longest method that is kept: callers choose it. */
 const KEPT_METHOD_CHARS_MAX = 32;
