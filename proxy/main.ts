@@ -4,7 +4,7 @@ import { err, ok, type Result } from "../core/result.ts";
 import { BIND_FAULTS, isBindError } from "./bind-error.ts";
 import { ConfigError, type ProxyConfig, readProxyConfig } from "./config.ts";
 import type { DrainOptions } from "./listener/listener.ts";
-import { createProxy } from "./proxy.ts";
+import { createProxy, NEVER } from "./proxy.ts";
 import { hasBothSides } from "./sides.ts";
 import { giveBackMemoryOfStart, keepHeapSmall } from "./small-heap.ts";
 import { outliveReaders, sayTo, stderrLog } from "./stderr-log.ts";
@@ -97,8 +97,6 @@ interface StoppableProxy {
   /** Ends its workers. */
   kill?(): void;
 }
-
-const NEVER = new Promise<never>(() => undefined);
 
 /** What is open would keep the process for as long as the drain that it was to cut short. */
 function endAtOnce(proxy: StoppableProxy | null, stop: StopSignals): never {

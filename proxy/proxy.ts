@@ -186,6 +186,7 @@ function bugCounter(metrics: Metrics, log: WatchLog): OnBug {
   };
 }
 
-const NEVER = new Promise<never>(() => undefined);
+/** What is not going to happen. */
+export const NEVER = new Promise<never>(() => undefined);
 
 const SILENT: WatchLog = { info: () => undefined, warn: () => undefined };
