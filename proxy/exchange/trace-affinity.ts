@@ -1,9 +1,10 @@
 import { LRUCache } from "lru-cache";
 import type { FieldList } from "../message/field-list.ts";
+import { detached } from "../routing/detached.ts";
 import type { HopMark } from "../routing/hop-mark.ts";
-import { detached, RecentMap } from "../routing/recent-map.ts";
 import type { Tag } from "../routing/tag.ts";
 import { readTraceId } from "../routing/trace-id.ts";
+import { RecentMap } from "./recent-map.ts";
 
 /**
  * Remembers which tag a trace id came in with, for calls of the same trace that go out without one.

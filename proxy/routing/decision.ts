@@ -1,5 +1,5 @@
 import { FAULTS, type FaultCode } from "../fault.ts";
-import { detached } from "./recent-map.ts";
+import { detached } from "./detached.ts";
 import { RecurringMap } from "./recurring-map.ts";
 
 /**

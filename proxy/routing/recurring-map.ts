@@ -1,4 +1,4 @@
-import { detached } from "./recent-map.ts";
+import { detached } from "./detached.ts";
 
 /**
  * What was worked out of the names that come again and again, for values that depend on their name alone.

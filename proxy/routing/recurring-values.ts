@@ -1,4 +1,4 @@
-import { detached } from "./recent-map.ts";
+import { detached } from "./detached.ts";
 
 /**
  * What was worked out of the values that come again and again, found by their bytes.

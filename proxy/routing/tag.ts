@@ -8,7 +8,7 @@ import {
   trimmed,
 } from "./baggage.ts";
 import { type Carrier, carrierHeader } from "./carrier.ts";
-import { detached } from "./recent-map.ts";
+import { detached } from "./detached.ts";
 import { RecurringMap } from "./recurring-map.ts";
 
 /**

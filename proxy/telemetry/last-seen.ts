@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { ExchangeSink, FinishedExchange } from "../exchange/record.ts";
-import { detached } from "../routing/recent-map.ts";
+import { detached } from "../routing/detached.ts";
 
 /**
  * Remembers when a request with each live key last ended: control ends idle sandboxes by it.

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { detached, RecentMap } from "./recent-map.ts";
+import { RecentMap } from "./recent-map.ts";
 
 test("what was used lately is remembered, what was not is forgotten", () => {
   const recent = new RecentMap<number>(10);
@@ -18,10 +18,4 @@ test("it holds at most two generations", () => {
   const held = Array.from({ length: 1_000 }, (_, i) => i).filter((i) => recent.get(`n${i}`) === i);
   expect(held.length).toBeLessThanOrEqual(20);
   expect(held.at(-1)).toBe(999);
-});
-
-test("a detached text is the same text", () => {
-  for (const text of ["", "short", "a text that is longer than twelve characters"]) {
-    expect(detached(text)).toBe(text);
-  }
 });

@@ -1,9 +1,11 @@
+import { detached } from "../routing/detached.ts";
+
 /**
- * A bounded memory of what was worked out lately, for values that depend on their name alone.
+ * A bounded memory of the names met lately, and what belongs to each.
  *
  * Before: exchange/trace-affinity.ts.
- * Invariant: at most twice `generationMax` entries, whatever peers send; forgetting one costs only
- * that it is made again.
+ * Invariant: at most twice `generationMax` entries, whatever peers send; those not met for longest are
+ * forgotten first.
  * Hot path: a lookup allocates nothing.
  */
 export class RecentMap<V> {
@@ -35,12 +37,4 @@ export class RecentMap<V> {
     }
     this.#young.set(name, value);
   }
-}
-
-/**
- * A copy that keeps no longer string alive: V8 represents a slice of 13 characters and more as
- * a reference into its parent, here the 8 KiB of a baggage header.
- */
-export function detached(text: string): string {
-  return text.length < 13 ? text : ` ${text}`.slice(1);
 }
